@@ -15,7 +15,8 @@ NAMED = re.compile(r"`([a-z_/]+\.py)::(test_\w+)`")
 def functions(path: Path) -> set[str]:
     """Return the names of the tests in a file."""
     found = ast.walk(ast.parse(path.read_text("utf-8")))
-    return {node.name for node in found if isinstance(node, ast.FunctionDef)}
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return {node.name for node in found if isinstance(node, functions)}
 
 
 def test_every_promise_names_its_test() -> None:

@@ -1,6 +1,6 @@
 """The parts of one agent, assembled in the order of their dependencies.
 
-It has everything of an agent except its socket and its loop; nothing here opens a file or waits.
+It has everything of an agent except its socket and its loop; nothing here opens a file.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from tokenward_agent.requests.authorization import Authorizer
 from tokenward_agent.requests.capability import RelayStarter
 from tokenward_agent.requests.credentials import CredentialRequests
 from tokenward_agent.requests.declared_shares import DeclaredShares
-from tokenward_agent.requests.dispatch import Dispatch
+from tokenward_agent.requests.dispatch import ChosenFetch, Dispatch
 from tokenward_agent.requests.fetch import Fetch
 from tokenward_agent.requests.index_requests import IndexRequests
 from tokenward_agent.requests.log import LogRequests
 from tokenward_agent.requests.overview import describe_protections
 from tokenward_agent.requests.project_detection import ProjectDetector, ProjectFolders
-from tokenward_agent.requests.recipes import RecipeRequests
+from tokenward_agent.requests.recipes import RecipeRequests, asker_behind
 from tokenward_agent.requests.recording import Recorder
 from tokenward_agent.requests.relay_sharing import RelayShares, refuse_stream
 from tokenward_agent.requests.runs import RunRequests
@@ -31,8 +31,7 @@ from tokenward_agent.requests.share_answers import (
     NoOpening,
     ShareAuthorizer,
     SharedMade,
-    ShareFetch,
-    other_handlers,
+    fetch_handlers,
 )
 from tokenward_agent.requests.sharing import ShareRequests
 from tokenward_agent.requests.unlock_prompt import UnlockingFetch
@@ -52,9 +51,9 @@ from tokenward_agent.store.memory_records import ProcessKey
 from tokenward_agent.store.opening import Opening
 from tokenward_agent.store.own_credential import OwnCredential
 from tokenward_agent.store.providers import ProviderChoice
-from tokenward_agent.store.restoring import Restoring
 from tokenward_agent.store.slot_keys import SlotKeys
 from tokenward_agent.store.vaults import Vaults
+from tokenward_protocol.messages import MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,10 +62,12 @@ if TYPE_CHECKING:
     from tokenward_agent.clock import Clock
     from tokenward_agent.harden import HardenReport
     from tokenward_agent.policy.recipe_settings import ConfiguredRecipe
-    from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler, SyncHandler
+    from tokenward_agent.requests.dispatch import AsyncHandler, SyncHandler
     from tokenward_agent.requests.share_answers import Share
     from tokenward_agent.settings import Settings
     from tokenward_agent.vault.record import Record
+    from tokenward_agent.wire.answer import Answer
+    from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
 
@@ -95,7 +96,7 @@ class Assembly:
         self.creation = Creation(self.vaults, self.changes, self.keys, arena)
         self.choice = ProviderChoice(self.vaults, state, arena, program)
         memory = ProcessKey(arena)
-        self.adopted = AdoptedSecrets(arena, self.vaults.each, program)
+        self.adopted = AdoptedSecrets(arena, self.vaults.each, self.vaults.memory, program)
         self.derived_tokens = DerivedTokens(arena, memory, IndexClocks(clock))
         self.vaults.read_limits = self.derived_tokens.read_limits
         self.made = MadeSecrets(
@@ -104,10 +105,11 @@ class Assembly:
             self.vaults.recipes,
             self.adopted,
             self.vaults.now,
-            self.vaults.each,
+            {**self.vaults.each, MEMORY: self.vaults.memory},
             self.derived_tokens.admit,
             lambda: self.opening.is_locked,
             self._record_run_of_recipe,
+            asker_behind,
         )
         self.log = AuditLog(state, arena, clock)
         self.audit_anchoring = AuditAnchoring(self.vaults, self.log)
@@ -220,7 +222,7 @@ class Assembly:
         recipes = RecipeRequests(
             self.vaults, self.changes, self.opening, self.made, self.run_requests.covers
         )
-        vaults = VaultRequests(
+        self.vault_requests = vaults = VaultRequests(
             self.vaults,
             self.opening,
             self.locking,
@@ -228,7 +230,6 @@ class Assembly:
             self.choice,
             program,
             self.made,
-            Restoring(self.vaults, self.opening),
         )
         index = IndexRequests(arena, fetch, self.policy, self.run_requests.covers)
         unlocking_fetch = UnlockingFetch(
@@ -242,14 +243,15 @@ class Assembly:
             arena,
             lambda: self.recorder.record_event("unlock", decision="done", why="at a prompt"),
         )
+        outside_runs = self.run_requests.without_runs(unlocking_fetch)
         self.dispatch = Dispatch(
             settings.directory,
             arena,
             self.opening.other_agents,
-            self.run_requests.without_runs(unlocking_fetch),
             self.recorder,
             self.auto_lock.before_request,
             quick={
+                "fetch": outside_runs.try_fetch,
                 "hello": agent.hello,
                 "clock": agent.clock,
                 "status": agent.status,
@@ -258,6 +260,7 @@ class Assembly:
                 "stream": refuse_stream,
             },
             slow={
+                "fetch": outside_runs.fetch,
                 "describe": fetch.describe,
                 "list": agent.list,
                 "login": self.share_requests.with_ended_shares(
@@ -267,13 +270,7 @@ class Assembly:
                 "logout": self.share_requests.with_ended_shares(credentials.logout),
                 "prepare": vaults.prepare,
                 "create": vaults.create,
-                "lock": self.recorder.record_first(
-                    self.share_requests.with_ended_shares(
-                        self.relay_shares.with_relays_gone(
-                            self.run_requests.with_ended_runs(vaults.lock)
-                        )
-                    )
-                ),
+                "lock": self.share_requests.with_ended_shares(self._lock),
                 "unlock": vaults.unlock,
                 "passphrase": self.share_requests.with_ended_shares(vaults.passphrase),
                 "restore": vaults.restore,
@@ -319,6 +316,14 @@ class Assembly:
         self.run_requests.forget()
         self.relay_shares.forget()
 
+    async def _lock(self, request: Request, body: memoryview) -> Answer:
+        """Lock as the user orders: every run ends first, and the relays of shares are gone."""
+        await self.recorder.record_first(request)
+        await self.run_requests.end("the vault was locked")
+        answer = await self.vault_requests.lock(request, body)
+        await self.relay_shares.wait_for_ends()
+        return answer
+
     def _lock_as_elsewhere(self) -> None:
         """Lock because another agent of the directory locked."""
         self.recorder.record_event("lock", decision="done", why="elsewhere")
@@ -328,13 +333,9 @@ class Assembly:
 
     def _make_share_dispatch(self, share: Share) -> Dispatch:
         """Return the dispatch of a shared socket."""
-        fetch = ShareFetch(
-            share,
-            self._make_share_fetch(share),
-            self.vaults.clock,
-            self.share_requests.require_usable,
-        )
-        return self._make_guest_dispatch(share.path, fetch, other_handlers(), {})
+        fetch = self._make_share_fetch(share)
+        chosen = ChosenFetch(lambda request: (fetch, self.share_requests.narrow(share, request)))
+        return self._make_guest_dispatch(share.path, *fetch_handlers(chosen))
 
     def _make_share_fetch(self, share: Share) -> Fetch:
         """Return the fetches within a share."""
@@ -349,18 +350,13 @@ class Assembly:
         )
 
     def _make_guest_dispatch(
-        self,
-        path: str,
-        fetch: FetchHandler,
-        quick: Mapping[str, SyncHandler],
-        slow: Mapping[str, AsyncHandler],
+        self, path: str, quick: Mapping[str, SyncHandler], slow: Mapping[str, AsyncHandler]
     ) -> Dispatch:
         """Return the dispatch of a socket at a path for others."""
         return Dispatch(
             self._settings.directory,
             self._arena,
             self.opening.other_agents,
-            fetch,
             Recorder(self.log, self.audit_anchoring, path),
             lambda _op: self.auto_lock.before_request(""),  # requests there keep no vault open
             quick,

@@ -30,8 +30,8 @@ from tokenward.credentials.bulk_store import FAILED, ImportOutcome
 from tokenward.credentials.listing import list_stored
 from tokenward.credentials.storing import entry_name, fetch_stored
 from tokenward.errors import CommandError
-from tokenward.light import Record
 from tokenward.ui.formatting import capitalise, count_of, credential_text
+from tokenward_protocol.light import Record
 from tokenward_protocol.messages import COMMAND, vaults_are
 from tokenward_protocol.passphrases import ARGON2ID, LIMITS, SALT_SIZE
 

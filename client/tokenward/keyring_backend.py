@@ -18,13 +18,12 @@ from contextlib import suppress
 from keyring import backend
 from keyring.backend import KeyringBackend
 
-from tokenward.keyring_program.agent_client import config_file, is_left, read_start
+from tokenward.keyring_program.agent_client import config_file, read_start
 from tokenward.keyring_program.client import (
     RelayError,
     Unavailable,
     ask,
-    is_in_run,
-    is_index,
+    is_here,
     must_withhold,
     relay,
 )
@@ -73,7 +72,7 @@ class Keyring(KeyringBackend):
 
     def set_password(self, service: str, username: str, password: str) -> None:
         """Store as `auth login` an entry of an index or one that is here already; else pass it on."""
-        if not self._is_here(service, username):
+        if self.aside or not is_here(service, username):
             for other in self._others():
                 with suppress(NotImplementedError):
                     other.set_password(service, username, password)
@@ -88,7 +87,7 @@ class Keyring(KeyringBackend):
     def delete_password(self, service: str, username: str) -> None:
         """Remove as `auth logout` does; an entry that is not here is passed on."""
         why = RelayError("not-found", "No password is stored for this service and user name.")
-        if self._is_here(service, username):
+        if not self.aside and is_here(service, username):
             try:
                 relay("del", service, username)
             except RelayError as error:
@@ -112,14 +111,6 @@ class Keyring(KeyringBackend):
         except Unavailable as shut:
             return None, [] if must_withhold(shut, service) else self._others()
         return found, [] if found else self._others()
-
-    def _is_here(self, service: str, username: str) -> bool:
-        """Return whether tokenward makes changes of this service."""
-        if self.aside or is_in_run() or is_left(service):
-            return False
-        with suppress(Unavailable):
-            return is_index(service) or ask(service, username) is not None
-        return False
 
     def _others(self) -> list[Any]:
         """Return the backends that keyring would ask without our classes, in its order."""

@@ -19,13 +19,12 @@ import os
 import sys
 
 from tokenward.ending import leave
-from tokenward.keyring_program.agent_client import is_left
 from tokenward.keyring_program.client import (
     RelayError,
     Unavailable,
     ask,
+    is_here,
     is_in_run,
-    is_index,
     must_withhold,
     relay,
 )
@@ -58,7 +57,7 @@ def _main(argv: Sequence[str]) -> int:
         case ["set", service, user] if not options:
             return _set(service, user)
         case ["del", service, user] if not options:
-            return _del(service, user)
+            return _relay("del", service, user) if is_here(service, user) else PASS_ON
     return PASS_ON
 
 
@@ -106,7 +105,7 @@ def _get(service: str, username: str | None, options: dict[str, str]) -> int:
 
 
 def _set(service: str, username: str) -> int:
-    if not _is_here(service, username):
+    if not is_here(service, username):
         return PASS_ON
     from tokenward.errors import CommandError
     from tokenward.ui.secret_input import MAX_INPUT, is_typed, read_stdin, text_of
@@ -138,19 +137,6 @@ def _ask_for_secret(question: str) -> str:
     except UnicodeDecodeError:
         why = "The answer is not UTF-8."
     raise CommandError(why)
-
-
-def _del(service: str, username: str) -> int:
-    return _relay("del", service, username) if _is_here(service, username) else PASS_ON
-
-
-def _is_here(service: str, username: str) -> bool:
-    if is_left(service):
-        return False
-    try:
-        return is_index(service) or ask(service, username) is not None
-    except Unavailable:
-        return False
 
 
 def _relay(op: str, service: str, username: str, password: str | None = None) -> int:

@@ -27,7 +27,7 @@ from tokenward.session import Session
 from tokenward.transport.connect import AgentError
 from tokenward.ui.terminal import Terminal
 from tokenward_protocol.messages import VARIABLES
-from tokenward_protocol.urls import ServiceError, parse_service_url
+from tokenward_protocol.urls import key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,13 @@ def _session() -> Session:
 def _get(session: Session, asked: Arguments) -> Arguments:
     wanted: Arguments = {"spelling": asked["service"], "username": asked["username"]}
     wanted.update((key, asked[key]) for key in _SCREEN if key in asked)
-    answer = session.ask_once("fetch", **wanted)
+    try:
+        answer = session.ask_once("fetch", **wanted)
+    except AgentError as refused:
+        if refused.code != "asker" or not asked.get("attended"):  # such a tool does not wait yet
+            raise
+        session.run_here(refused.header)
+        answer = session.ask_once("fetch", **wanted)
     return {"username": answer.header["username"], "password": answer.body.decode()}
 
 
@@ -87,10 +93,7 @@ def _set(session: Session, asked: Arguments) -> Arguments:
 
 def _key(spelling: str) -> str:
     """Return the agent's key: that of a URL, anything else unchanged."""
-    try:
-        return parse_service_url(spelling).key if "://" in spelling else spelling
-    except ServiceError:
-        return spelling
+    return ("://" in spelling and key_of(spelling)) or spelling
 
 
 def _del(session: Session, asked: Arguments) -> Arguments:

@@ -7,11 +7,11 @@ itself leaves nothing behind.
 from __future__ import annotations
 
 from tokenward.errors import CommandError
-from tokenward.light import once
 from tokenward.services import is_asleep
 from tokenward.settings import service_names as names
 from tokenward.settings.effective import Settings, settings_here
 from tokenward.transport.connect import ANSWER_SECONDS, AgentError, connect
+from tokenward_protocol.light import once
 from tokenward_protocol.messages import RUN
 
 TYPE_CHECKING = False
@@ -144,19 +144,48 @@ class Session:
         return answer
 
     def ask_with_consent(self, op: str, body: bytes = b"", **arguments: Any) -> Answer:
-        """Ask, and once more if a command makes the credential, or the user has to approve.
+        """Ask, and again if a command makes the credential, or the user has to approve.
 
-        The prompt is on the screen that this runs on.
-        Raises AgentError.
+        A command that is left to what asks is run here. The prompt is on the screen that this runs
+        on. Raises AgentError.
         """
         try:
-            return self.ask_once(op, body, **arguments)
+            return self._ask_after_run(op, body, arguments)
         except AgentError as refused:
             if refused.code not in {"consent", "making"}:
                 raise
         from tokenward.transport.connection import prompt_arguments
 
         return self.ask_once(op, body, **arguments, **prompt_arguments(self.environ))
+
+    def _ask_after_run(self, op: str, body: bytes, arguments: dict[str, Any]) -> Answer:
+        try:
+            return self.ask_once(op, body, **arguments)
+        except AgentError as refused:
+            if refused.code != "asker" or op != "fetch":
+                raise
+            left = refused.header
+        self.run_here(left)
+        return self.ask_once(op, body, **arguments)
+
+    def run_here(self, left: dict[str, Any]) -> None:
+        """Run the command that the agent's answer `asker` leaves to this process. Raises AgentError.
+
+        What it makes goes to the agent, which keeps it for this process, or the tool that it asks for.
+        """
+        from tokenward import run_here
+
+        program = run_here.name_of(left["command"])
+        self.terminal.detail(f"{program} is run here, to make the credential.")
+        made = run_here.run(
+            left["command"],
+            left["format"],
+            self.environ,
+            program=program,
+            seconds=float(left["timeout"]),
+        )
+        names = {"service": left["service"], "username": left["username"]}
+        self.ask_once("refresh", made.secret, **names, end=made.end)
 
     def write_json(self, value: dict[str, Any]) -> None:
         """Write the result as one JSON object, if JSON was asked for."""

@@ -19,6 +19,8 @@ from __future__ import annotations
 import json
 import re
 
+from tokenward_protocol.light import Record
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -34,7 +36,7 @@ _NAME = re.compile("[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _RUNS = re.compile("[-_.]+")
 
 
-class TokenScope:
+class TokenScope(Record):
     """The visible restrictions of a token, all caveats together; None means no such restriction.
 
     Times are seconds since 1970. `projects` are normalised names. `user`, `project_ids` and
@@ -44,31 +46,17 @@ class TokenScope:
     `caveats` of all of them.
     """
 
-    def __init__(
-        self,
-        expires: int | None = None,
-        not_before: int | None = None,
-        projects: Names = None,
-        project_ids: Names = None,
-        user: str | None = None,
-        publisher: str | None = None,
-        indexes: Names = None,
-        allowed: Names = None,
-        legacy: bool = False,
-        unknown: int = 0,
-        caveats: int = 0,
-    ) -> None:
-        self.expires = expires
-        self.not_before = not_before
-        self.projects = projects
-        self.project_ids = project_ids
-        self.user = user
-        self.publisher = publisher
-        self.indexes = indexes
-        self.allowed = allowed
-        self.legacy = legacy
-        self.unknown = unknown
-        self.caveats = caveats
+    expires: int | None = None
+    not_before: int | None = None
+    projects: Names = None
+    project_ids: Names = None
+    user: str | None = None
+    publisher: str | None = None
+    indexes: Names = None
+    allowed: Names = None
+    legacy: bool = False
+    unknown: int = 0
+    caveats: int = 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, TokenScope) and vars(self) == vars(other)

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import stat
 
+from tokenward_protocol.light import Record
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,28 +69,20 @@ def count_known_ids(uid_map: str | None) -> int:
         return ALL_IDS
 
 
-class Objection:
+class Objection(Record):
     """Why nothing may be kept there: a sentence without its full stop, and a hint."""
 
-    __slots__ = ("hint", "sentence")
-
-    def __init__(self, sentence: str, hint: str) -> None:
-        self.sentence = sentence
-        self.hint = hint
+    sentence: str
+    hint: str
 
 
-class Identity:
+class Identity(Record):
     """The user: `mapped` is the number of ids in their user namespace, `overflow` stands for the others."""
 
-    __slots__ = ("groups", "mapped", "overflow", "uid")
-
-    def __init__(
-        self, uid: int, groups: frozenset[int], mapped: int = ALL_IDS, overflow: int = 65534
-    ) -> None:
-        self.uid = uid
-        self.groups = groups
-        self.mapped = mapped
-        self.overflow = overflow
+    uid: int
+    groups: frozenset[int]
+    mapped: int = ALL_IDS
+    overflow: int = 65534
 
     @property
     def is_nobody(self) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+from tokenward_protocol.light import Record
 from tokenward_protocol.urls import ANACONDA, DEVPI, GITLAB, JFROG, PAGES
 
 WAREHOUSE, OTHER = "pypi", ""
@@ -25,15 +26,12 @@ _JFROG = re.compile(r"(.*?)/artifactory/(?:api/pypi/)?")
 _ANACONDA_PAGE = "https://anaconda.org/settings/access"
 
 
-class IndexEndpoint:
+class IndexEndpoint(Record):
     """An index: its `kind`, the URL before its API's paths, and a page for users, or ""."""
 
-    __slots__ = ("base", "kind", "page")
-
-    def __init__(self, kind: str, base: str, page: str = "") -> None:
-        self.kind = kind
-        self.base = base
-        self.page = page
+    kind: str
+    base: str
+    page: str = ""
 
 
 def endpoint_of(key: str, configured: str = "", secret: str = "") -> IndexEndpoint:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+from tokenward_protocol.light import Record
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,12 +34,8 @@ MOST_BYTES = 256 * 1024
 class WebError(Exception):
     """A host could not be asked, or its answer is not as its documentation says.
 
-    `str()` is one sentence without secrets; `hint` may be empty.
+    `str()` is one sentence without secrets.
     """
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
 
 
 _SENDABLE = re.compile("[ -~]*")
@@ -49,16 +47,13 @@ def require_sendable(host: str, headers: Mapping[str, str]) -> None:
         raise WebError(f"The secret for {host} has characters that cannot be sent in a header.")
 
 
-class IndexReply:
+class IndexReply(Record):
     """An answer: its status, its body, and its time by the host's clock, or None."""
 
-    __slots__ = ("body", "host", "moment", "status")
-
-    def __init__(self, host: str, status: int, body: bytes, moment: float | None = None) -> None:
-        self.host = host
-        self.status = status
-        self.body = body
-        self.moment = moment
+    host: str
+    status: int
+    body: bytes
+    moment: float | None = None
 
     def fields(self) -> dict[str, Any]:
         """Return the body as a JSON object. Raises WebError if it is not one."""

@@ -23,6 +23,7 @@ from tokenward_protocol.caveats import (
     projects_caveat,
     read_scope,
 )
+from tokenward_protocol.light import Record
 from tokenward_protocol.macaroons import (
     MAX_TOKEN,
     SPARE,
@@ -70,19 +71,14 @@ class NotAttenuable(Exception):  # noqa: N818 - what it says
         self.hint = hint
 
 
-class IndexToken:
+class IndexToken(Record):
     """A token that was read: `location` "" names no index; the macaroon has `size` bytes."""
 
-    __slots__ = ("dialect", "location", "macaroon", "scope", "size")
-
-    def __init__(
-        self, dialect: str, location: str, macaroon: Macaroon, size: int, scope: TokenScope
-    ) -> None:
-        self.dialect = dialect
-        self.location = location
-        self.macaroon = macaroon
-        self.size = size
-        self.scope = scope
+    dialect: str
+    location: str
+    macaroon: Macaroon
+    size: int
+    scope: TokenScope
 
     @property
     def is_attenuable(self) -> bool:
@@ -90,25 +86,16 @@ class IndexToken:
         return self.dialect == DEVPI or self.location in LOCATIONS
 
 
-class Derivation:
+class Derivation(Record):
     """The content of a derived token: its caveats, its expiry, its projects (None: no limit).
 
     `limited`: it names the projects itself; otherwise only its parent does.
     """
 
-    __slots__ = ("caveats", "expires", "limited", "projects")
-
-    def __init__(
-        self,
-        caveats: tuple[bytes, ...],
-        expires: int,
-        projects: tuple[str, ...] | None,
-        limited: bool,
-    ) -> None:
-        self.caveats = caveats
-        self.expires = expires
-        self.projects = projects
-        self.limited = limited
+    caveats: tuple[bytes, ...]
+    expires: int
+    projects: tuple[str, ...] | None
+    limited: bool
 
 
 def read_token(text: memoryview, raw: memoryview) -> IndexToken:

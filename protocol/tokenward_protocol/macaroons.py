@@ -21,6 +21,7 @@ caveats.py knows the meaning of a caveat.
 from __future__ import annotations
 
 from tokenward_protocol.base64url import decode_into, decoded_size, encode_into
+from tokenward_protocol.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,18 +41,13 @@ _LOCATION, _IDENTIFIER, _CAVEAT, _SIGNATURE = 1, 2, 2, 6
 _LONGEST: Final = 1 << 14  # bytes of an appended caveat: two bytes of length
 
 
-class Macaroon:
+class Macaroon(Record):
     """The positions of a macaroon's parts, as (start, end); its next caveat belongs at `end`."""
 
-    __slots__ = ("caveats", "end", "identifier", "location")
-
-    def __init__(
-        self, location: Span, identifier: Span, caveats: tuple[Span, ...], end: int
-    ) -> None:
-        self.location = location
-        self.identifier = identifier
-        self.caveats = caveats
-        self.end = end
+    location: Span
+    identifier: Span
+    caveats: tuple[Span, ...]
+    end: int
 
 
 def parse_macaroon(raw: memoryview) -> Macaroon:

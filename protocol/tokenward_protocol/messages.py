@@ -210,6 +210,8 @@ CODES = {
     "consent": "the user has to approve first; ask again with `attended`",
     "making": "a command is making the credential, or a keyring is asked for it; ask again with"
     " `attended`, and wait",
+    "asker": "the command that makes the credential is left to what asks; run it, give what it made to"
+    " `refresh`, and ask again",
     "command": "the command that makes the credential, or the plug-in that has it, failed; the message"
     " says why",
     "index": "the index could not be asked, or does not answer as it should; the message says why",

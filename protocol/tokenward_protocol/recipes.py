@@ -8,8 +8,10 @@ A recipe has no secret. It is written as a table with these keys, in `config.tom
     lifetime = "1h"             # how long what it made is kept at most
     timeout = "60s"             # how long the command may take
     attended = "if-needed"      # never, if-needed, always: whether it needs the user
+    run-in = "agent"            # agent, asker: which process runs it, by whose environment
+    environment = ["AWS_PROFILE", "CLOUDSDK_*"]  # variables of the user's shell that the agent's run gets
 
-The program is named by its absolute path: no search path decides which one runs. Unknown keys and
+The last is a key of `config.toml` alone: their values come with a login. The program is named by its absolute path: no search path decides which one runs. Unknown keys and
 values out of range are refused. Pure.
 """
 
@@ -31,7 +33,10 @@ FORMATS: Final = ("auto", "text", "json", "git")
 NEVER, IF_NEEDED, ALWAYS = ATTENDED = ("never", "if-needed", "always")
 """Whether a command needs the user; ALWAYS is run by `auth refresh` alone, at the user's terminal."""
 
-KEYS: Final = (COMMAND, "as", "lifetime", "timeout", "attended")
+AGENT, ASKER = RUN_IN = ("agent", "asker")
+"""Who runs a command: the agent, or the process that asks, which gets the result for itself alone."""
+
+KEYS: Final = (COMMAND, "as", "lifetime", "timeout", "attended", "run-in", "environment")
 
 MOST_WORDS: Final = 64
 MOST_BYTES: Final = 8192
@@ -52,7 +57,8 @@ MOST_ENVIRONMENT: Final = 32 * 1024
 
 _NAME: Final = re.compile("[A-Za-z_][A-Za-z0-9_]{0,63}", re.ASCII)
 _LOADING: Final = re.compile(
-    "LD_|DYLD_|PYTHON|PERL5|RUBY|TOKENWARD_|(?:NODE_OPTIONS|BASH_ENV|ENV|PATH|IFS)$"
+    "LD_|DYLD_|PYTHON|PERL5|RUBY|TOKENWARD_|CLOUDSDK_PYTHON"
+    "|(?:NODE_OPTIONS|BASH_ENV|ENV|PATH|IFS|CLOUDSDK_ROOT_DIR|AZURE_EXTENSION_DIR)$"
 )
 """Variables that have a program load code, or choose which one is run; and our own."""
 
@@ -66,13 +72,18 @@ class RecipeError(ValueError):
 
 
 class Recipe(NamedTuple):
-    """One recipe; `kept` and `timeout` are in seconds, `kept` is None if the recipe says nothing."""
+    """One recipe; `kept` and `timeout` are in seconds, `kept` is None if the recipe says nothing.
+
+    `environment` are names of variables; one that ends with `*` stands for all that begin so.
+    """
 
     command: tuple[str, ...]
     format: str = "auto"
     kept: int | None = None
     timeout: int = MOST_TIMEOUT
     attended: str = IF_NEEDED
+    run_in: str = AGENT
+    environment: tuple[str, ...] = ()
 
     @property
     def usual_seconds(self) -> int:
@@ -89,7 +100,22 @@ class Recipe(NamedTuple):
             "timeout": f"{self.timeout}s",
             "attended": self.attended,
         }
-        return found if self.kept is None else {**found, "lifetime": f"{self.kept}s"}
+        if self.kept is not None:
+            found["lifetime"] = f"{self.kept}s"
+        if self.run_in != AGENT:
+            found["run-in"] = self.run_in
+        if self.environment:
+            found["environment"] = [*self.environment]
+        return found
+
+    def passes(self, name: str) -> bool:
+        """Tell whether the command gets the variable of this name, if it is set."""
+        if not _NAME.fullmatch(name) or _LOADING.match(name):
+            return False
+        return any(
+            name.startswith(each[:-1]) if each.endswith("*") else name == each
+            for each in self.environment
+        )
 
 
 def read_recipe(table: Mapping[str, Any]) -> Recipe:
@@ -97,12 +123,19 @@ def read_recipe(table: Mapping[str, Any]) -> Recipe:
     timeout = _seconds(table, "timeout")
     if timeout is not None and timeout > MOST_TIMEOUT:
         raise RecipeError("timeout", f"is longer than {MOST_TIMEOUT} seconds")
+    run_in = _one_of(table, "run-in", RUN_IN, AGENT)
+    if run_in == ASKER and table.get("attended") == ALWAYS:
+        raise RecipeError("run-in", "is asker, beside an `attended` by which only the user runs it")
+    if run_in == ASKER and "environment" in table:
+        raise RecipeError("environment", 'is useless beside `run-in = "asker"`: it has its own')
     return Recipe(
         _words(table.get(COMMAND)),
         _one_of(table, "as", FORMATS, FORMATS[0]),
         _seconds(table, "lifetime"),
         timeout or MOST_TIMEOUT,
         _one_of(table, "attended", ATTENDED, IF_NEEDED),
+        run_in,
+        _names(table.get("environment", [])),
     )
 
 
@@ -135,6 +168,16 @@ def _words(words: object) -> tuple[str, ...]:
     if len(words) > MOST_WORDS or size > MOST_BYTES:
         raise RecipeError(COMMAND, f"is longer than {MOST_WORDS} words or {MOST_BYTES} bytes")
     return tuple(words)
+
+
+def _names(names: object) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RecipeError("environment", "is not a list of names of variables")
+    if len(names) > MOST_WORDS:
+        raise RecipeError("environment", f"has more than {MOST_WORDS} names")
+    for name in names:
+        require_passable(name.removesuffix("*"))
+    return tuple(names)
 
 
 def _one_of(table: Mapping[str, Any], key: str, words: tuple[str, ...], usual: str) -> str:

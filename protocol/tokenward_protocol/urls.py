@@ -103,12 +103,17 @@ def parse_service_url(text: str) -> ServiceURL:
     raise ServiceError(message, hint)
 
 
+def key_of(text: str) -> str | None:
+    """Return the key of a URL; None for a text that is not a URL that a credential may go to."""
+    try:
+        return parse_service_url(text).key
+    except ServiceError:
+        return None
+
+
 def is_canonical(key: str) -> bool:
     """Tell whether `key` is canonical, which is the only spelling on the wire."""
-    try:
-        return parse_service_url(key).key == key
-    except ServiceError:
-        return False
+    return key_of(key) == key
 
 
 def prefixes(key: str) -> Iterator[str]:

@@ -42,7 +42,9 @@ def work(header: Header, secret: bytes | bytearray, stderr: int) -> NoReturn:
     """
     link = AgentLink(socket.socket(fileno=0))
     if header.get("spare"):
-        _import_all()
+        # What serving a run takes.
+        from tokenward_relay import leaf, server, shared_tunnels, upstream  # noqa: F401
+
         try:
             header, secret, stderr = link.read_run()
         except (EOFError, OSError, ValueError):
@@ -95,11 +97,6 @@ def _parts(secret: bytes) -> tuple[bytes, bytes, bytes, tuple[bytes, ...]]:
     """Return the capability, the two proxies, https and http, and the certificates of a run."""
     capability, https, http, *more = (*secret.split(b"\n"), b"", b"")
     return capability, https, http, tuple(base64.b64decode(each) for each in more if each)
-
-
-def _import_all() -> None:
-    """Import what serving a run takes."""
-    from tokenward_relay import leaf, server, shared_tunnels, upstream  # noqa: F401
 
 
 def _serve(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import stat
 from pathlib import Path
@@ -49,32 +48,25 @@ def folder(root: Path) -> Path:
 
 
 @pytest.mark.parametrize("agents", [1, 2, 5])
-def test_what_gave_way_to_newer_lines_is_counted(
+async def test_what_gave_way_to_newer_lines_is_counted(
     agents: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "FILE_BYTES", 1000)
     monkeypatch.setattr(logs, "FILES", 3)
-
-    async def main() -> None:
-        for _ in range(agents - 1):
-            await used(tmp_path, 30)
-        answer = await found(await used(tmp_path, 30))
-        written = 1 + 30 * agents  # the login is a line, too
-        assert answer["count"] == 0, answer["problems"]
-        assert answer["gone"] == written - answer["lines"] > 0
-        first = min(folder(tmp_path).iterdir()).read_text().splitlines()[0]
-        assert f'"time":"{answer["since"]}"' in first
-
-    asyncio.run(main())
+    for _ in range(agents - 1):
+        await used(tmp_path, 30)
+    answer = await found(await used(tmp_path, 30))
+    written = 1 + 30 * agents  # the login is a line, too
+    assert answer["count"] == 0, answer["problems"]
+    assert answer["gone"] == written - answer["lines"] > 0
+    first = min(folder(tmp_path).iterdir()).read_text().splitlines()[0]
+    assert f'"time":"{answer["since"]}"' in first
 
 
-def test_a_log_from_its_beginning_on_has_nothing_gone(tmp_path: Path) -> None:
-    async def main() -> None:
-        await used(tmp_path, 3)
-        answer = await found(await used(tmp_path, 2))
-        assert (answer["gone"], answer["count"]) == (0, 0)
-
-    asyncio.run(main())
+async def test_a_log_from_its_beginning_on_has_nothing_gone(tmp_path: Path) -> None:
+    await used(tmp_path, 3)
+    answer = await found(await used(tmp_path, 2))
+    assert (answer["gone"], answer["count"]) == (0, 0)
 
 
 # What lies in its place.
@@ -95,65 +87,56 @@ PLACES: dict[str, Callable[[Path, Path], object]] = {
 
 @pytest.mark.parametrize("what", PLACES)
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
-def test_no_line_is_written_or_read_through_what_is_no_folder_of_ours(
+async def test_no_line_is_written_or_read_through_what_is_no_folder_of_ours(
     what: str, when: str, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        aside = tmp_path / "aside"
-        if when == "before":
-            (tmp_path / "state").mkdir(mode=0o700)
-            PLACES[what](folder(tmp_path), aside)
-            engine = await used(tmp_path, 2)
-        else:
-            engine = await used(tmp_path, 2)
-            folder(tmp_path).rename(tmp_path / "former")
-            PLACES[what](folder(tmp_path), aside)
-            await fetched(engine, 2)
-        assert not aside.exists() or not list(aside.iterdir())
-        log: Any = (await engine.ask("status"))[0]["log"]
-        assert log["lost"] >= 2
-        assert str(folder(tmp_path)) in log["problem"]
-        answer = await found(engine)
-        assert answer["ok"] is False or answer["count"]
-        folder(tmp_path).unlink()
-        await fetched(engine, 1)
-        log = (await engine.ask("status"))[0]["log"]
-        assert (log["lost"], log["problem"]) == (0, None)
-
-    asyncio.run(main())
+    aside = tmp_path / "aside"
+    if when == "before":
+        (tmp_path / "state").mkdir(mode=0o700)
+        PLACES[what](folder(tmp_path), aside)
+        engine = await used(tmp_path, 2)
+    else:
+        engine = await used(tmp_path, 2)
+        folder(tmp_path).rename(tmp_path / "former")
+        PLACES[what](folder(tmp_path), aside)
+        await fetched(engine, 2)
+    assert not aside.exists() or not list(aside.iterdir())
+    log: Any = (await engine.ask("status"))[0]["log"]
+    assert log["lost"] >= 2
+    assert str(folder(tmp_path)) in log["problem"]
+    answer = await found(engine)
+    assert answer["ok"] is False or answer["count"]
+    folder(tmp_path).unlink()
+    await fetched(engine, 1)
+    log = (await engine.ask("status"))[0]["log"]
+    assert (log["lost"], log["problem"]) == (0, None)
 
 
 @pytest.mark.root("gives a folder away")
-def test_a_folder_of_another_user_is_not_used(tmp_path: Path) -> None:
-    async def main() -> None:
-        (tmp_path / "state").mkdir(mode=0o700)
-        folder(tmp_path).mkdir(mode=0o777)
-        os.chown(folder(tmp_path), 12345, 12345)
-        engine = await used(tmp_path, 1)
-        log: Any = (await engine.ask("status"))[0]["log"]
-        assert "belongs to another user (uid 12345)" in log["problem"]
-        assert not list(folder(tmp_path).iterdir())
-
-    asyncio.run(main())
+async def test_a_folder_of_another_user_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir(mode=0o700)
+    folder(tmp_path).mkdir(mode=0o777)
+    os.chown(folder(tmp_path), 12345, 12345)
+    engine = await used(tmp_path, 1)
+    log: Any = (await engine.ask("status"))[0]["log"]
+    assert "belongs to another user (uid 12345)" in log["problem"]
+    assert not list(folder(tmp_path).iterdir())
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o755, 0o1777, 0o701, 0o2770])
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
-def test_a_folder_that_was_opened_to_others_is_closed_again(
+async def test_a_folder_that_was_opened_to_others_is_closed_again(
     mode: int, when: str, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        (tmp_path / "state").mkdir(mode=0o700)
-        if when == "meanwhile":
-            engine = await used(tmp_path, 1)
-        else:
-            folder(tmp_path).mkdir()
-        folder(tmp_path).chmod(mode)
+    (tmp_path / "state").mkdir(mode=0o700)
+    if when == "meanwhile":
         engine = await used(tmp_path, 1)
-        assert not stat.S_IMODE(folder(tmp_path).stat().st_mode) & 0o077
-        assert (await found(engine))["count"] == 0
-
-    asyncio.run(main())
+    else:
+        folder(tmp_path).mkdir()
+    folder(tmp_path).chmod(mode)
+    engine = await used(tmp_path, 1)
+    assert not stat.S_IMODE(folder(tmp_path).stat().st_mode) & 0o077
+    assert (await found(engine))["count"] == 0
 
 
 STRAYS: dict[str, Callable[[Path, Path], object]] = {
@@ -176,33 +159,27 @@ STRAYS: dict[str, Callable[[Path, Path], object]] = {
 
 
 @pytest.mark.parametrize("name", STRAYS, ids=ascii)
-def test_what_lies_among_the_files_of_a_log_is_named_and_believed_in_nothing(
+async def test_what_lies_among_the_files_of_a_log_is_named_and_believed_in_nothing(
     name: str, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        engine = await used(tmp_path, 2)
-        before = await found(engine)
-        assert before["strays"] == []
-        STRAYS[name](folder(tmp_path) / name, folder(tmp_path) / "00000001.jsonl")
-        answer = await found(engine)
-        assert answer["strays"] == [name.encode(errors="backslashreplace").decode()]
-        assert (answer["count"], answer["lines"]) == (0, before["lines"])
-        again = await used(tmp_path, 2)  # an agent that begins there anew
-        answer = await found(again)
-        assert answer["lines"] == before["lines"] + 2
-        assert answer["count"] == 0, answer["problems"]
-
-    asyncio.run(main())
+    engine = await used(tmp_path, 2)
+    before = await found(engine)
+    assert before["strays"] == []
+    STRAYS[name](folder(tmp_path) / name, folder(tmp_path) / "00000001.jsonl")
+    answer = await found(engine)
+    assert answer["strays"] == [name.encode(errors="backslashreplace").decode()]
+    assert (answer["count"], answer["lines"]) == (0, before["lines"])
+    again = await used(tmp_path, 2)  # an agent that begins there anew
+    answer = await found(again)
+    assert answer["lines"] == before["lines"] + 2
+    assert answer["count"] == 0, answer["problems"]
 
 
-def test_ever_more_of_it_still_fits_into_an_answer(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = await used(tmp_path, 1)
-        for number in range(500):
-            (folder(tmp_path) / f"{number}{'x' * 200}").write_text("")
-        assert 0 < len((await found(engine))["strays"]) < 500
-
-    asyncio.run(main())
+async def test_ever_more_of_it_still_fits_into_an_answer(tmp_path: Path) -> None:
+    engine = await used(tmp_path, 1)
+    for number in range(500):
+        (folder(tmp_path) / f"{number}{'x' * 200}").write_text("")
+    assert 0 < len((await found(engine))["strays"]) < 500
 
 
 def test_a_number_has_one_name(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -112,22 +111,19 @@ def test_a_line_that_an_earlier_agent_left_unbounded_is_read() -> None:
     assert read_line(data[:-1] + b" " * READ_BYTES + b"}", 1, 1) is None
 
 
-def test_names_of_control_characters_leave_a_log_that_is_whole(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.make("disabled")
-        service, username = "\x01" * 2048, "\x02" * 1024
-        named = {"service": service, "username": username}
-        header, _ = await engine.ask("login", b"s", provider="disabled", **named)
-        assert header["ok"] is True, header
-        header, _ = await engine.ask("logout", spelling="x://" + "\x01" * 2040)
-        assert header["ok"] is False
-        header, _ = await engine.ask("fetch", service=service)
-        await engine.audit_anchoring.anchor_now()
-        header, _ = await engine.ask("log", verify=True)
-        assert (header["count"], header["problems"], header["unanchored"]) == (0, [], 0)
-        for path in (engine.state / "audit").iterdir():
-            for text in path.read_bytes().splitlines():
-                assert len(text) <= lines.LINE_BYTES
-
-    asyncio.run(main())
+async def test_names_of_control_characters_leave_a_log_that_is_whole(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    await engine.make("disabled")
+    service, username = "\x01" * 2048, "\x02" * 1024
+    named = {"service": service, "username": username}
+    header, _ = await engine.ask("login", b"s", provider="disabled", **named)
+    assert header["ok"] is True, header
+    header, _ = await engine.ask("logout", spelling="x://" + "\x01" * 2040)
+    assert header["ok"] is False
+    header, _ = await engine.ask("fetch", service=service)
+    await engine.audit_anchoring.anchor_now()
+    header, _ = await engine.ask("log", verify=True)
+    assert (header["count"], header["problems"], header["unanchored"]) == (0, [], 0)
+    for path in (engine.state / "audit").iterdir():
+        for text in path.read_bytes().splitlines():
+            assert len(text) <= lines.LINE_BYTES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from tokenward_agent.wire.request import Request
 from tokenward_protocol.index_tokens import MOST_TTL
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from tokenward_agent.vault.record import Record
@@ -86,22 +87,21 @@ class Asked:
         return (await self.ask("share", **arguments)).values
 
 
-def with_asked(folder: Path, work: Callable[[Asked], Awaitable[None]]) -> None:
-    """Run `work` with one, which this process itself asks."""
-
-    async def main() -> None:
-        engine = Engine(folder)
-        await engine.make("disabled")
-        await engine.login(URL, b"a secret")
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            await work(Asked(folder, engine, Peer(ours)))
-
-    asyncio.run(main())
+@contextlib.asynccontextmanager
+async def one_asked(folder: Path) -> AsyncIterator[Asked]:
+    """Lend one, which this process itself asks."""
+    engine = Engine(folder)
+    await engine.make("disabled")
+    await engine.login(URL, b"a secret")
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield Asked(folder, engine, Peer(ours))
 
 
-def test_one_answer_settles_what_waited_for_its_turn_behind_that_question(tmp_path: Path) -> None:
-    async def work(asked: Asked) -> None:
+async def test_one_answer_settles_what_waited_for_its_turn_behind_that_question(
+    tmp_path: Path,
+) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules('decide = "ask"')
         both = [asyncio.create_task(asked.fetch()) for _ in range(2)]
         await asked.is_open()
@@ -110,11 +110,9 @@ def test_one_answer_settles_what_waited_for_its_turn_behind_that_question(tmp_pa
         assert consents == ["asked", "remembered"]
         assert asked.questions == 1
 
-    with_asked(tmp_path, work)
 
-
-def test_a_rule_that_came_while_it_waited_is_obeyed(tmp_path: Path) -> None:
-    async def work(asked: Asked) -> None:
+async def test_a_rule_that_came_while_it_waited_is_obeyed(tmp_path: Path) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules('decide = "ask"')
         await asked.engine.login(URL, DEVPI.encode())
         both = [asyncio.create_task(asked.fetch(ttl=ttl)) for ttl in (60, 61)]
@@ -124,25 +122,20 @@ def test_a_rule_that_came_while_it_waited_is_obeyed(tmp_path: Path) -> None:
         assert {found["code"] for found in await asyncio.gather(*both)} == {"refused"}
         assert asked.questions == 1
 
-    with_asked(tmp_path, work)
 
-
-def test_nobody_is_asked_for_a_client_that_does_not_wait(tmp_path: Path) -> None:
-    async def work(asked: Asked) -> None:
+async def test_nobody_is_asked_for_a_client_that_does_not_wait(tmp_path: Path) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules('decide = "ask"')
         asked.answers("yes")
         assert (await asked.fetch(attended=False))["code"] == "consent"
         assert asked.questions == 0
 
-    with_asked(tmp_path, work)
 
-
-def test_a_yes_is_not_remembered_for_a_rule_of_which_nobody_knows_whether_it_is_meant(
+async def test_a_yes_is_not_remembered_for_a_rule_of_which_nobody_knows_whether_it_is_meant(
     tmp_path: Path,
 ) -> None:
     """It holds for the process, a minute, as any other does."""
-
-    async def work(asked: Asked) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules('decide = "ask"\npurpose = "publish"\nremember = "8h"')
         asked.answers("yes")
         assert (await asked.fetch())["consent"] == "asked"
@@ -150,19 +143,15 @@ def test_a_yes_is_not_remembered_for_a_rule_of_which_nobody_knows_whether_it_is_
         asked.engine.clock.pass_by(60)
         assert (await asked.fetch())["consent"] == "asked"
 
-    with_asked(tmp_path, work)
 
-
-def test_nobody_is_asked_more_often_than_they_can_read(tmp_path: Path) -> None:
-    async def work(asked: Asked) -> None:
+async def test_nobody_is_asked_more_often_than_they_can_read(tmp_path: Path) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules('decide = "ask"')
         asked.answers("no")
         await asked.engine.login(URL, DEVPI.encode())
         codes = [(await asked.fetch(projects=f"p{number}"))["code"] for number in range(12)]
         assert codes == ["refused"] * 12
         assert asked.questions == 10
-
-    with_asked(tmp_path, work)
 
 
 # A yes is to one login's credential, in the form in which it goes out.
@@ -196,12 +185,11 @@ ANOTHER = token_of("", "user-other", prefix="devpi-")
 
 @pytest.mark.parametrize("another", ["a password", ANOTHER, DEVPI], ids=["pw", "token", "same"])
 @pytest.mark.parametrize("exchange", EXCHANGES)
-def test_a_remembered_yes_is_none_to_what_another_login_put_in_its_place(
+async def test_a_remembered_yes_is_none_to_what_another_login_put_in_its_place(
     tmp_path: Path, exchange: Callable[[Engine, str], Awaitable[None]], another: str
 ) -> None:
     """In the same second, too."""
-
-    async def work(asked: Asked) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules(REMEMBERS)
         asked.answers("yes")
         await asked.engine.login(URL, DEVPI.encode())
@@ -212,15 +200,13 @@ def test_a_remembered_yes_is_none_to_what_another_login_put_in_its_place(
         assert (await asked.fetch())["code"] == "refused"
         assert asked.questions == 2
 
-    with_asked(tmp_path, work)
-
 
 @pytest.mark.parametrize("another", ["a password", ANOTHER], ids=["pw", "token"])
 @pytest.mark.parametrize("exchange", EXCHANGES)
-def test_what_was_exchanged_while_somebody_was_asked_does_not_go_out(
+async def test_what_was_exchanged_while_somebody_was_asked_does_not_go_out(
     tmp_path: Path, exchange: Callable[[Engine, str], Awaitable[None]], another: str
 ) -> None:
-    async def work(asked: Asked) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules(REMEMBERS)
         await asked.engine.login(URL, DEVPI.encode())
         waiting = asyncio.create_task(asked.fetch())
@@ -231,14 +217,12 @@ def test_what_was_exchanged_while_somebody_was_asked_does_not_go_out(
         asked.answers("no")
         assert (await asked.fetch())["code"] == "refused"
 
-    with_asked(tmp_path, work)
-
 
 @pytest.mark.parametrize("meant", ["deny", "ask", "allow"])
-def test_a_yes_under_another_policy_than_the_one_that_asked_lets_nothing_out(
+async def test_a_yes_under_another_policy_than_the_one_that_asked_lets_nothing_out(
     tmp_path: Path, meant: str
 ) -> None:
-    async def work(asked: Asked) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules('decide = "ask"')
         waiting = asyncio.create_task(asked.fetch())
         await asked.is_open()
@@ -246,11 +230,11 @@ def test_a_yes_under_another_policy_than_the_one_that_asked_lets_nothing_out(
         asked.answers("yes")
         assert (await waiting)["code"] == "busy"
 
-    with_asked(tmp_path, work)
 
-
-def test_a_yes_does_not_outlive_a_lock_that_came_while_it_was_asked_for(tmp_path: Path) -> None:
-    async def work(asked: Asked) -> None:
+async def test_a_yes_does_not_outlive_a_lock_that_came_while_it_was_asked_for(
+    tmp_path: Path,
+) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules(REMEMBERS)
         waiting = asyncio.create_task(asked.fetch())
         await asked.is_open()
@@ -260,13 +244,11 @@ def test_a_yes_does_not_outlive_a_lock_that_came_while_it_was_asked_for(tmp_path
         asked.answers("no")
         assert (await asked.fetch())["code"] == "refused"
 
-    with_asked(tmp_path, work)
 
-
-def test_a_yes_holds_for_what_it_was_said_to_be_for_and_for_nothing_longer_or_wider(
+async def test_a_yes_holds_for_what_it_was_said_to_be_for_and_for_nothing_longer_or_wider(
     tmp_path: Path,
 ) -> None:
-    async def work(asked: Asked) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules(REMEMBERS)
         await asked.engine.login(URL, DEVPI.encode())
         asked.answers("yes")
@@ -280,13 +262,11 @@ def test_a_yes_holds_for_what_it_was_said_to_be_for_and_for_nothing_longer_or_wi
             assert (await asked.fetch(**asks))["code"] == "refused", asks
         assert asked.questions == 1 + len(wider)
 
-    with_asked(tmp_path, work)
 
-
-def test_a_yes_to_a_share_is_told_for_whom_and_where_and_opens_that_one_socket(
+async def test_a_yes_to_a_share_is_told_for_whom_and_where_and_opens_that_one_socket(
     tmp_path: Path,
 ) -> None:
-    async def work(asked: Asked) -> None:
+    async with one_asked(tmp_path) as asked:
         server = served(asked.engine)
         asked.rules(REMEMBERS)
         await asked.engine.login(URL, DEVPI.encode())
@@ -306,13 +286,11 @@ def test_a_yes_to_a_share_is_told_for_whom_and_where_and_opens_that_one_socket(
         asked.engine.share_requests.close()
         await server.close()
 
-    with_asked(tmp_path, work)
 
-
-def test_a_share_that_somebody_agreed_to_hands_out_without_a_question_until_the_policy_changes(
+async def test_a_share_that_somebody_agreed_to_hands_out_without_a_question_until_the_policy_changes(
     tmp_path: Path,
 ) -> None:
-    async def work(asked: Asked) -> None:
+    async with one_asked(tmp_path) as asked:
         server = served(asked.engine)
         asked.rules('decide = "ask"')
         await asked.engine.login(URL, DEVPI.encode())
@@ -326,11 +304,9 @@ def test_a_share_that_somebody_agreed_to_hands_out_without_a_question_until_the_
         await until_in_loop(lambda: not there(path))
         await server.close()
 
-    with_asked(tmp_path, work)
 
-
-def test_what_a_person_sees_and_the_policy_judges_is_what_goes_out(tmp_path: Path) -> None:
-    async def work(asked: Asked) -> None:
+async def test_what_a_person_sees_and_the_policy_judges_is_what_goes_out(tmp_path: Path) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules('project = "other"\ndecide = "ask"\nttl = "15m"')
         asked.answers("yes")
         await asked.engine.ask("logout", service=URL)
@@ -343,8 +319,6 @@ def test_what_a_person_sees_and_the_policy_judges_is_what_goes_out(tmp_path: Pat
         assert caveats_of(body.decode()) == ["projects=other", f"expires={end}"]
         assert "a token that ends within 15 minutes" in asked.question
 
-    with_asked(tmp_path, work)
-
 
 @pytest.mark.parametrize(
     ("kept", "wider"),
@@ -353,12 +327,11 @@ def test_what_a_person_sees_and_the_policy_judges_is_what_goes_out(tmp_path: Pat
         (token_of("", "u", "projects=one", prefix="devpi-"), ["a password", ANOTHER]),
     ],
 )
-def test_a_yes_to_a_token_in_a_keyring_is_none_to_what_the_keyring_has_later(
+async def test_a_yes_to_a_token_in_a_keyring_is_none_to_what_the_keyring_has_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str, wider: list[str]
 ) -> None:
     """Nobody has logged in anew; how a keyring is read is another test's."""
-
-    async def work(asked: Asked) -> None:
+    async with one_asked(tmp_path) as asked:
         engine, holds = asked.engine, [kept]
         await engine.make("keyring")
         await engine.changes.login(
@@ -381,13 +354,11 @@ def test_a_yes_to_a_token_in_a_keyring_is_none_to_what_the_keyring_has_later(
             engine.made.forget()
             assert (await asked.fetch())["code"] == "refused"
 
-    with_asked(tmp_path, work)
 
-
-def test_nobody_who_is_denied_has_a_keyring_read(
+async def test_nobody_who_is_denied_has_a_keyring_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def work(asked: Asked) -> None:
+    async with one_asked(tmp_path) as asked:
         await asked.engine.make("keyring")
         await asked.engine.changes.login(
             URL, "ana", memoryview(b""), "keyring", adopt=AdoptedSource("keyring", URL)
@@ -399,8 +370,6 @@ def test_nobody_who_is_denied_has_a_keyring_read(
         monkeypatch.setattr(asked.engine.adopted, "read", never)
         asked.rules('decide = "deny"\nproject = "x"', 'decide = "deny"')
         assert (await asked.fetch())["code"] == "refused"
-
-    with_asked(tmp_path, work)
 
 
 # Deny, then what cannot be at all, then the rate, then the question.
@@ -414,10 +383,10 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("secret", "wish", "code"), IMPOSSIBLE)
-def test_nobody_is_asked_about_what_cannot_be_and_no_rate_counts_it(
+async def test_nobody_is_asked_about_what_cannot_be_and_no_rate_counts_it(
     tmp_path: Path, secret: str, wish: dict[str, Any], code: str
 ) -> None:
-    async def work(asked: Asked) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules('decide = "ask"\nrate = "1/1h"')
         asked.answers("yes")
         await asked.engine.login(URL, secret.encode())
@@ -429,20 +398,16 @@ def test_nobody_is_asked_about_what_cannot_be_and_no_rate_counts_it(
         assert (await asked.fetch())["consent"] == "asked"
         assert asked.questions == 1
 
-    with_asked(tmp_path, work)
 
-
-def test_what_is_denied_is_denied_though_it_could_not_be_at_all(tmp_path: Path) -> None:
-    async def work(asked: Asked) -> None:
+async def test_what_is_denied_is_denied_though_it_could_not_be_at_all(tmp_path: Path) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules('decide = "deny"')
         refused = await asked.fetch(projects="mine")
         assert "denies" in refused["message"]
 
-    with_asked(tmp_path, work)
 
-
-def test_nobody_is_asked_where_the_rate_is_used_up(tmp_path: Path) -> None:
-    async def work(asked: Asked) -> None:
+async def test_nobody_is_asked_where_the_rate_is_used_up(tmp_path: Path) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules('decide = "ask"\nrate = "1/1h"')
         asked.answers("yes")
         await asked.engine.login(URL, DEVPI.encode())
@@ -450,8 +415,6 @@ def test_nobody_is_asked_where_the_rate_is_used_up(tmp_path: Path) -> None:
         refused = await asked.fetch(projects="mine")
         assert "rate limit is 1" in refused["message"]
         assert asked.questions == 1
-
-    with_asked(tmp_path, work)
 
 
 @pytest.mark.parametrize(
@@ -461,10 +424,10 @@ def test_nobody_is_asked_where_the_rate_is_used_up(tmp_path: Path) -> None:
         (DEVPI, {"at": "/no/such/folder/s"}, "cannot be made"),
     ],
 )
-def test_nobody_is_asked_about_a_share_that_cannot_be(
+async def test_nobody_is_asked_about_a_share_that_cannot_be(
     tmp_path: Path, secret: str, wish: dict[str, Any], why: str
 ) -> None:
-    async def work(asked: Asked) -> None:
+    async with one_asked(tmp_path) as asked:
         asked.rules('decide = "ask"\nrate = "1/1h"')
         asked.answers("yes")
         await asked.engine.login(URL, secret.encode())
@@ -474,11 +437,9 @@ def test_nobody_is_asked_about_a_share_that_cannot_be(
         assert not asked.engine.authorizer.has_state()
         await server.close()
 
-    with_asked(tmp_path, work)
 
-
-def test_a_rate_counts_no_fetch_at_a_share_that_cannot_be(tmp_path: Path) -> None:
-    async def work(asked: Asked) -> None:
+async def test_a_rate_counts_no_fetch_at_a_share_that_cannot_be(tmp_path: Path) -> None:
+    async with one_asked(tmp_path) as asked:
         server = served(asked.engine)
         asked.rules('decide = "allow"\nrate = "2/1h"')
         await asked.engine.ask("logout", service=URL)
@@ -489,5 +450,3 @@ def test_a_rate_counts_no_fetch_at_a_share_that_cannot_be(tmp_path: Path) -> Non
         assert [answer["ok"] for answer in answers] == [False, True, False]
         asked.engine.share_requests.close()
         await server.close()
-
-    with_asked(tmp_path, work)

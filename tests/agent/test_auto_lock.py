@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 import time
@@ -17,7 +16,6 @@ from tokenward_agent.policy.rule import LockSettings
 from tokenward_agent.session.auto_lock import LEAST_SLEEP
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
     from typing import Any
 
@@ -25,20 +23,14 @@ URL = "https://index.example/team/"
 PASSPHRASE = memoryview(bytearray(b"correct horse"))
 
 
-def with_passphrase(
-    root: Path, work: Callable[[Engine], Awaitable[None]], settings: str = ""
-) -> None:
-    """Do something with an engine whose `disabled` vault is open, and opens with a passphrase."""
-
-    async def main() -> None:
-        engine = Engine(root)
-        engine.config.write_text(settings)
-        await engine.creation.create("disabled", "passphrase", {}, PASSPHRASE, None)
-        await engine.login(URL, b"secret")
-        await engine.auto_lock.check()
-        await work(engine)
-
-    asyncio.run(main())
+async def with_passphrase(root: Path, settings: str = "") -> Engine:
+    """Return an engine whose `disabled` vault is open, and opens with a passphrase."""
+    engine = Engine(root)
+    engine.config.write_text(settings)
+    await engine.creation.create("disabled", "passphrase", {}, PASSPHRASE, None)
+    await engine.login(URL, b"secret")
+    await engine.auto_lock.check()
+    return engine
 
 
 async def fetched(engine: Engine) -> bool:
@@ -54,98 +46,83 @@ def last(engine: Engine) -> Any:
     return engine.auto_lock.overview()["last"]
 
 
-def test_what_is_idle_for_long_enough_is_locked_and_looking_is_no_use(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
-        engine.clock.pass_by(3599)
-        assert await fetched(engine)  # which begins the hour anew
-        engine.clock.pass_by(3599)
-        await engine.ask("status")
-        await engine.ask("list")
-        await engine.auto_lock.check()
-        assert state(engine) == "open"
-        engine.clock.pass_by(1)
-        await engine.auto_lock.check()
-        assert state(engine) == "closed"
-        assert last(engine) == {"why": "idle", "time": engine.clock.wall_now}
-        assert not engine.locking.is_locked
-
-    with_passphrase(tmp_path, work, 'lock-after-idle = "1h"')
+async def test_what_is_idle_for_long_enough_is_locked_and_looking_is_no_use(tmp_path: Path) -> None:
+    engine = await with_passphrase(tmp_path, 'lock-after-idle = "1h"')
+    engine.clock.pass_by(3599)
+    assert await fetched(engine)  # which begins the hour anew
+    engine.clock.pass_by(3599)
+    await engine.ask("status")
+    await engine.ask("list")
+    await engine.auto_lock.check()
+    assert state(engine) == "open"
+    engine.clock.pass_by(1)
+    await engine.auto_lock.check()
+    assert state(engine) == "closed"
+    assert last(engine) == {"why": "idle", "time": engine.clock.wall_now}
+    assert not engine.locking.is_locked
 
 
-def test_no_request_gets_ahead_of_a_lock_that_is_due(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
-        engine.clock.pass_by(3600)
-        header, secret = await engine.ask("fetch", service=URL)
-        assert (header["code"], secret) == ("locked", b"")
-
-    with_passphrase(tmp_path, work, 'lock-after-idle = "1h"')
+async def test_no_request_gets_ahead_of_a_lock_that_is_due(tmp_path: Path) -> None:
+    engine = await with_passphrase(tmp_path, 'lock-after-idle = "1h"')
+    engine.clock.pass_by(3600)
+    header, secret = await engine.ask("fetch", service=URL)
+    assert (header["code"], secret) == ("locked", b"")
 
 
-def test_where_nobody_told_of_a_sleep_the_clock_does_before_anything_is_handed_out(
+async def test_where_nobody_told_of_a_sleep_the_clock_does_before_anything_is_handed_out(
     tmp_path: Path,
 ) -> None:
-    async def work(engine: Engine) -> None:
-        engine.clock.slept_for += 1.9
-        assert await fetched(engine)
-        engine.clock.slept_for += 0.1
-        header, _ = await engine.ask("fetch", service=URL)
-        assert header["code"] == "locked"
-        assert last(engine)["why"] == "sleep"
-
-    with_passphrase(tmp_path, work)
+    engine = await with_passphrase(tmp_path)
+    engine.clock.slept_for += 1.9
+    assert await fetched(engine)
+    engine.clock.slept_for += 0.1
+    header, _ = await engine.ask("fetch", service=URL)
+    assert header["code"] == "locked"
+    assert last(engine)["why"] == "sleep"
 
 
-def test_a_sleep_that_was_told_of_is_not_told_again_by_the_clock(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
-        await engine.auto_lock.lock("sleep")
-        engine.clock.slept_for += 3600
-        engine.auto_lock.note_resume()
-        await engine.locking.unlock("disabled", PASSPHRASE, {})
-        assert await fetched(engine)
-
-    with_passphrase(tmp_path, work)
+async def test_a_sleep_that_was_told_of_is_not_told_again_by_the_clock(tmp_path: Path) -> None:
+    engine = await with_passphrase(tmp_path)
+    await engine.auto_lock.lock("sleep")
+    engine.clock.slept_for += 3600
+    engine.auto_lock.note_resume()
+    await engine.locking.unlock("disabled", PASSPHRASE, {})
+    assert await fetched(engine)
 
 
-def test_a_sleep_locks_nothing_where_that_is_not_wanted(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
-        engine.clock.slept_for += 3600
-        assert await fetched(engine)
-        engine.config.write_text("lock-on-sleep = true")
-        await engine.auto_lock.check()
-        assert await fetched(engine)  # that one was over before it was wanted
-
-    with_passphrase(tmp_path, work, "lock-on-sleep = false")
+async def test_a_sleep_locks_nothing_where_that_is_not_wanted(tmp_path: Path) -> None:
+    engine = await with_passphrase(tmp_path, "lock-on-sleep = false")
+    engine.clock.slept_for += 3600
+    assert await fetched(engine)
+    engine.config.write_text("lock-on-sleep = true")
+    await engine.auto_lock.check()
+    assert await fetched(engine)  # that one was over before it was wanted
 
 
-def test_what_needs_nobody_is_opened_by_the_next_request_and_consent_begins_anew(
+async def test_what_needs_nobody_is_opened_by_the_next_request_and_consent_begins_anew(
     tmp_path: Path,
 ) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.make("disabled")
-        await engine.login(URL, b"secret")
-        closings = engine.vaults.closings
-        await engine.auto_lock.lock("screen")
-        assert state(engine) == "closed"
-        assert engine.vaults.closings > closings  # by which consent is remembered
-        assert await fetched(engine)
-
-    asyncio.run(main())
+    engine = Engine(tmp_path)
+    await engine.make("disabled")
+    await engine.login(URL, b"secret")
+    closings = engine.vaults.closings
+    await engine.auto_lock.lock("screen")
+    assert state(engine) == "closed"
+    assert engine.vaults.closings > closings  # by which consent is remembered
+    assert await fetched(engine)
 
 
-def test_the_log_says_why_and_is_vouched_for_before_the_keys_are_gone(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
-        await engine.auto_lock.lock("logout")
-        await engine.auto_lock.lock("logout")  # nothing is open: it does nothing, and says so
-        (file,) = (engine.state / "audit").glob("*.jsonl")
-        lines = [json.loads(line) for line in file.read_text().splitlines()]
-        locks = [line for line in lines if line["event"] == "lock"]
-        assert [(line["why"], "who" in line) for line in locks] == [("logout", False)]
-        await engine.locking.unlock("disabled", PASSPHRASE, {})
-        known = engine.disabled.chains[-1]
-        assert known.lines >= locks[0]["n"]
-
-    with_passphrase(tmp_path, work)
+async def test_the_log_says_why_and_is_vouched_for_before_the_keys_are_gone(tmp_path: Path) -> None:
+    engine = await with_passphrase(tmp_path)
+    await engine.auto_lock.lock("logout")
+    await engine.auto_lock.lock("logout")  # nothing is open: it does nothing, and says so
+    (file,) = (engine.state / "audit").glob("*.jsonl")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    locks = [line for line in lines if line["event"] == "lock"]
+    assert [(line["why"], "who" in line) for line in locks] == [("logout", False)]
+    await engine.locking.unlock("disabled", PASSPHRASE, {})
+    known = engine.disabled.chains[-1]
+    assert known.lines >= locks[0]["n"]
 
 
 # Settings.
@@ -187,21 +164,19 @@ def test_a_setting_that_cannot_be_obeyed_is_refused_by_its_name(line: str, wrong
         read_policy(line.encode())
 
 
-def test_a_wrong_setting_lets_nothing_through_until_it_is_mended(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
-        engine.config.write_text('lock-after-idle = "soon"')
-        header, _ = await engine.ask("fetch", service=URL)
-        assert header["code"] == "refused"
-        assert "lock-after-idle" in str(header["message"])
-        engine.clock.pass_by(3600)
-        await engine.auto_lock.check()
-        assert last(engine)["why"] == "idle"  # as long as it is wrong, what was said before counts
-        await engine.locking.unlock("disabled", PASSPHRASE, {})
-        engine.config.write_text('lock-after-idle = "8h"')
-        engine.clock.pass_by(10)
-        assert await fetched(engine)
-
-    with_passphrase(tmp_path, work, 'lock-after-idle = "1h"')
+async def test_a_wrong_setting_lets_nothing_through_until_it_is_mended(tmp_path: Path) -> None:
+    engine = await with_passphrase(tmp_path, 'lock-after-idle = "1h"')
+    engine.config.write_text('lock-after-idle = "soon"')
+    header, _ = await engine.ask("fetch", service=URL)
+    assert header["code"] == "refused"
+    assert "lock-after-idle" in str(header["message"])
+    engine.clock.pass_by(3600)
+    await engine.auto_lock.check()
+    assert last(engine)["why"] == "idle"  # as long as it is wrong, what was said before counts
+    await engine.locking.unlock("disabled", PASSPHRASE, {})
+    engine.config.write_text('lock-after-idle = "8h"')
+    engine.clock.pass_by(10)
+    assert await fetched(engine)
 
 
 # The clock.

@@ -82,25 +82,22 @@ def login(number: int, body: bytes) -> bytes:
     return make_frame(make_request("login", number, arguments), body)
 
 
-def test_frames_are_answered_however_they_are_cut(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serving(tmp_path, echo) as served:
-            reader, writer = await served.connect()
-            data = b"".join(login(n, b"secret %d" % n) for n in range(20))
-            for size in (1, 7, 64, len(data)):
-                for at in range(0, len(data), size):
-                    writer.write(data[at : at + size])
-                    await writer.drain()
-                    await asyncio.sleep(0)
-                for n in range(20):
-                    assert await answer(reader) == ({"id": n, "ok": True}, b"secret %d" % n)
-            assert served.arena.free_bytes == served.quiet
-            writer.close()
-
-    asyncio.run(main())
+async def test_frames_are_answered_however_they_are_cut(tmp_path: Path) -> None:
+    async with serving(tmp_path, echo) as served:
+        reader, writer = await served.connect()
+        data = b"".join(login(n, b"secret %d" % n) for n in range(20))
+        for size in (1, 7, 64, len(data)):
+            for at in range(0, len(data), size):
+                writer.write(data[at : at + size])
+                await writer.drain()
+                await asyncio.sleep(0)
+            for n in range(20):
+                assert await answer(reader) == ({"id": n, "ok": True}, b"secret %d" % n)
+        assert served.arena.free_bytes == served.quiet
+        writer.close()
 
 
-def test_answers_keep_the_order_of_the_requests_even_where_one_takes_longer(
+async def test_answers_keep_the_order_of_the_requests_even_where_one_takes_longer(
     tmp_path: Path,
 ) -> None:
     gate = asyncio.Event()
@@ -112,23 +109,18 @@ def test_answers_keep_the_order_of_the_requests_even_where_one_takes_longer(
     def dispatch(request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
         return slow(request) if request.op == "lock" else echo(request, body)
 
-    async def main() -> None:
-        async with serving(tmp_path, dispatch) as served:
-            reader, writer = await served.connect()
-            writer.write(
-                login(1, b"a") + make_frame(make_request("lock", 2, {})) + login(3, b"b")[:-4]
-            )
-            assert (await answer(reader))[0]["id"] == 1
-            writer.write(login(3, b"b")[-4:] + login(4, b"c"))
-            other, second = await served.connect()
-            second.write(login(9, b"beside"))
-            assert (await answer(other))[1] == b"beside"
-            gate.set()
-            assert [(await answer(reader))[0]["id"] for _ in range(3)] == [2, 3, 4]
-            writer.close()
-            second.close()
-
-    asyncio.run(main())
+    async with serving(tmp_path, dispatch) as served:
+        reader, writer = await served.connect()
+        writer.write(login(1, b"a") + make_frame(make_request("lock", 2, {})) + login(3, b"b")[:-4])
+        assert (await answer(reader))[0]["id"] == 1
+        writer.write(login(3, b"b")[-4:] + login(4, b"c"))
+        other, second = await served.connect()
+        second.write(login(9, b"beside"))
+        assert (await answer(other))[1] == b"beside"
+        gate.set()
+        assert [(await answer(reader))[0]["id"] for _ in range(3)] == [2, 3, 4]
+        writer.close()
+        second.close()
 
 
 def test_between_two_of_many_requests_everybody_else_has_a_turn(tmp_path: Path) -> None:
@@ -156,63 +148,51 @@ def test_between_two_of_many_requests_everybody_else_has_a_turn(tmp_path: Path) 
     assert "many" in order[order.index("one") :], "there was nobody to wait for"
 
 
-def test_an_answer_that_is_not_taken_waits_and_comes_whole(tmp_path: Path) -> None:
+async def test_an_answer_that_is_not_taken_waits_and_comes_whole(tmp_path: Path) -> None:
     big = bytes(range(256)) * (MAX_BODY // 256)
-
-    async def main() -> None:
-        async with serving(tmp_path, lambda r, _: success_answer(r.number, Secret(big))) as served:
-            reader, writer = await served.connect()
-            writer.write(b"".join(make_frame(make_request("lock", n, {})) for n in range(100)))
-            await asyncio.sleep(0.05)  # the buffers of the socket are full by now
-            assert not any(served.server.output), "plaintext was left between two callbacks"
-            for n in range(100):
-                header, body = await answer(reader)
-                assert (header["id"], body) == (n, big)
-            writer.close()
-
-    asyncio.run(main())
+    async with serving(tmp_path, lambda r, _: success_answer(r.number, Secret(big))) as served:
+        reader, writer = await served.connect()
+        writer.write(b"".join(make_frame(make_request("lock", n, {})) for n in range(100)))
+        await asyncio.sleep(0.05)  # the buffers of the socket are full by now
+        assert not any(served.server.output), "plaintext was left between two callbacks"
+        for n in range(100):
+            header, body = await answer(reader)
+            assert (header["id"], body) == (n, big)
+        writer.close()
 
 
-def test_a_secret_whose_key_is_destroyed_is_not_sent_on(tmp_path: Path) -> None:
+async def test_a_secret_whose_key_is_destroyed_is_not_sent_on(tmp_path: Path) -> None:
     secret = Secret(b"x" * MAX_BODY)
-
-    async def main() -> None:
-        async with serving(tmp_path, lambda r, _: success_answer(r.number, secret)) as served:
-            reader, writer = await served.connect()
-            writer.write(b"".join(make_frame(make_request("lock", n, {})) for n in range(100)))
-            await asyncio.sleep(0.05)
-            secret.gone = True
-            rest = await reader.read()
-            assert len(rest) < 100 * MAX_BODY
-            writer.close()
-
-    asyncio.run(main())
+    async with serving(tmp_path, lambda r, _: success_answer(r.number, secret)) as served:
+        reader, writer = await served.connect()
+        writer.write(b"".join(make_frame(make_request("lock", n, {})) for n in range(100)))
+        await asyncio.sleep(0.05)
+        secret.gone = True
+        rest = await reader.read()
+        assert len(rest) < 100 * MAX_BODY
+        writer.close()
 
 
-def test_half_a_frame_is_hung_up_on_after_its_time(
+async def test_half_a_frame_is_hung_up_on_after_its_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "FRAME_SECONDS", 0.05)
-
-    async def main() -> None:
-        async with serving(tmp_path, echo) as served:
-            _, idle = await served.connect()
-            reader, writer = await served.connect()
-            data = login(1, b"never whole")
-            for at in range(len(data) - 1):  # a byte now and then does not buy more time
-                writer.write(data[at : at + 1])
-                await asyncio.sleep(0.005)
-                if reader.at_eof():
-                    break
-            with suppress(BrokenPipeError):  # a byte more was on its way when it was hung up
-                assert await reader.read() == b""
-            assert served.arena.free_bytes == served.quiet
-            idle.write(login(2, b"x"))
-            await idle.drain()
-            writer.close()
-            idle.close()
-
-    asyncio.run(main())
+    async with serving(tmp_path, echo) as served:
+        _, idle = await served.connect()
+        reader, writer = await served.connect()
+        data = login(1, b"never whole")
+        for at in range(len(data) - 1):  # a byte now and then does not buy more time
+            writer.write(data[at : at + 1])
+            await asyncio.sleep(0.005)
+            if reader.at_eof():
+                break
+        with suppress(BrokenPipeError):  # a byte more was on its way when it was hung up
+            assert await reader.read() == b""
+        assert served.arena.free_bytes == served.quiet
+        idle.write(login(2, b"x"))
+        await idle.drain()
+        writer.close()
+        idle.close()
 
 
 @pytest.mark.parametrize(
@@ -223,72 +203,59 @@ def test_half_a_frame_is_hung_up_on_after_its_time(
         (b"\x00\x00\x00\x01\x00\x00", "bad-frame"),
     ],
 )
-def test_a_frame_that_lies_is_answered_once_and_hung_up_on(
+async def test_a_frame_that_lies_is_answered_once_and_hung_up_on(
     tmp_path: Path, start: bytes, code: str
 ) -> None:
-    async def main() -> None:
-        async with serving(tmp_path, echo) as served:
-            reader, writer = await served.connect()
-            writer.write(start + b"x" * 100)
-            header, _ = await answer(reader)
-            assert (header["id"], header["ok"], header["code"]) == (0, False, code)
-            assert await reader.read() == b""
+    async with serving(tmp_path, echo) as served:
+        reader, writer = await served.connect()
+        writer.write(start + b"x" * 100)
+        header, _ = await answer(reader)
+        assert (header["id"], header["ok"], header["code"]) == (0, False, code)
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_bad_header_is_answered_and_the_connection_goes_on(tmp_path: Path) -> None:
+    async with serving(tmp_path, echo) as served:
+        reader, writer = await served.connect()
+        writer.write(make_frame(b"\xc1", b"x") + login(5, b"good"))
+        assert (await answer(reader))[0]["code"] == "bad-header"
+        assert await answer(reader) == ({"id": 5, "ok": True}, b"good")
+        writer.close()
+
+
+async def test_a_disconnect_at_any_byte_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with serving(tmp_path, echo) as served:
+        data = login(1, b"secret")
+        for end in range(len(data)):
+            _, writer = await served.connect()
+            writer.write(data[:end])
+            await writer.drain()
             writer.close()
-
-    asyncio.run(main())
-
-
-def test_a_bad_header_is_answered_and_the_connection_goes_on(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serving(tmp_path, echo) as served:
-            reader, writer = await served.connect()
-            writer.write(make_frame(b"\xc1", b"x") + login(5, b"good"))
-            assert (await answer(reader))[0]["code"] == "bad-header"
-            assert await answer(reader) == ({"id": 5, "ok": True}, b"good")
-            writer.close()
-
-    asyncio.run(main())
+            await asyncio.sleep(0)
+        await until_in_loop(lambda: served.arena.free_bytes == served.quiet)
 
 
-def test_a_disconnect_at_any_byte_leaves_nothing_behind(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serving(tmp_path, echo) as served:
-            data = login(1, b"secret")
-            for end in range(len(data)):
-                _, writer = await served.connect()
-                writer.write(data[:end])
-                await writer.drain()
-                writer.close()
-                await asyncio.sleep(0)
-            await until_in_loop(lambda: served.arena.free_bytes == served.quiet)
-
-    asyncio.run(main())
-
-
-def test_past_the_limit_the_longest_idle_connection_gives_way(
+async def test_past_the_limit_the_longest_idle_connection_gives_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
-
-    async def main() -> None:
-        async with serving(tmp_path, echo) as served:
-            peers = [await served.connect() for _ in range(3)]
-            for n, (reader, writer) in enumerate(peers):
-                writer.write(login(n, b"x"))
-                await answer(reader)
-            peers[0][1].write(login(9, b"x"))  # now the second is the longest quiet one
-            await answer(peers[0][0])
-            late, writer = await served.connect()
-            writer.write(login(1, b"late"))
-            assert (await answer(late))[1] == b"late"
-            assert await peers[1][0].read() == b""
-            for _, each in [*peers, (late, writer)]:
-                each.close()
-
-    asyncio.run(main())
+    async with serving(tmp_path, echo) as served:
+        peers = [await served.connect() for _ in range(3)]
+        for n, (reader, writer) in enumerate(peers):
+            writer.write(login(n, b"x"))
+            await answer(reader)
+        peers[0][1].write(login(9, b"x"))  # now the second is the longest quiet one
+        await answer(peers[0][0])
+        late, writer = await served.connect()
+        writer.write(login(1, b"late"))
+        assert (await answer(late))[1] == b"late"
+        assert await peers[1][0].read() == b""
+        for _, each in [*peers, (late, writer)]:
+            each.close()
 
 
-def test_who_waits_for_an_answer_does_not_give_way(
+async def test_who_waits_for_an_answer_does_not_give_way(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 3)
@@ -301,117 +268,102 @@ def test_who_waits_for_an_answer_does_not_give_way(
     def dispatch(request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
         return slow(request) if request.op == "lock" else echo(request, body)
 
-    async def main() -> None:
-        async with serving(tmp_path, dispatch) as served:
-            waiting, writer = await served.connect()
-            writer.write(make_frame(make_request("lock", 1, {})))
-            for n in range(5):
-                reader, each = await served.connect()
-                each.write(login(n, b"x"))
-                assert (await answer(reader))[1] == b"x"
-                each.close()
-            idle = [await served.connect() for _ in range(5)]
+    async with serving(tmp_path, dispatch) as served:
+        waiting, writer = await served.connect()
+        writer.write(make_frame(make_request("lock", 1, {})))
+        for n in range(5):
             reader, each = await served.connect()
-            each.write(login(9, b"late"))
-            assert (await answer(reader))[1] == b"late"
-            gate.set()
-            assert (await answer(waiting))[0] == {"id": 1, "ok": True}
-            for _, one in [*idle, (waiting, writer), (reader, each)]:
-                one.close()
+            each.write(login(n, b"x"))
+            assert (await answer(reader))[1] == b"x"
+            each.close()
+        idle = [await served.connect() for _ in range(5)]
+        reader, each = await served.connect()
+        each.write(login(9, b"late"))
+        assert (await answer(reader))[1] == b"late"
+        gate.set()
+        assert (await answer(waiting))[0] == {"id": 1, "ok": True}
+        for _, one in [*idle, (waiting, writer), (reader, each)]:
+            one.close()
 
-    asyncio.run(main())
 
-
-def test_a_frame_takes_no_more_room_than_what_came_of_it(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serving(tmp_path, echo) as served:
-            claims = [await served.connect() for _ in range(50)]
-            whole = login(1, b"x" * MAX_BODY)
-            for _, writer in claims:
-                writer.write(whole[:100])
-                await writer.drain()
-            reader, writer = await served.connect()
-            writer.write(login(2, b"good"))
-            assert (await answer(reader))[1] == b"good"
-            assert served.quiet - served.arena.free_bytes <= 50 * 128
-            for _, each in [*claims, (reader, writer)]:
-                each.close()
-
-    asyncio.run(main())
+async def test_a_frame_takes_no_more_room_than_what_came_of_it(tmp_path: Path) -> None:
+    async with serving(tmp_path, echo) as served:
+        claims = [await served.connect() for _ in range(50)]
+        whole = login(1, b"x" * MAX_BODY)
+        for _, writer in claims:
+            writer.write(whole[:100])
+            await writer.drain()
+        reader, writer = await served.connect()
+        writer.write(login(2, b"good"))
+        assert (await answer(reader))[1] == b"good"
+        assert served.quiet - served.arena.free_bytes <= 50 * 128
+        for _, each in [*claims, (reader, writer)]:
+            each.close()
 
 
 @pytest.mark.parametrize("size", [5_000, 20_000, MAX_BODY])
-def test_half_frames_give_way_and_leave_half_of_the_locked_memory_to_others(
+async def test_half_frames_give_way_and_leave_half_of_the_locked_memory_to_others(
     size: int, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        async with serving(tmp_path, echo) as served:
-            hungry = [await served.connect() for _ in range(3 * (1 << 20) // size // 2)]
-            for _, writer in hungry:
-                writer.write(login(1, b"x" * size)[:-1])
-                await writer.drain()
-            late, second = await served.connect()
-            whole = login(3, b"y" * MAX_BODY)
-            for part in (whole[:-9], whole[-9:]):  # in two parts, so that it is held for a moment
-                second.write(part)
-                await second.drain()
-                await asyncio.sleep(0.01)
-            assert (await answer(late))[1] == b"y" * MAX_BODY
-            second.close()
-            assert served.arena.free_bytes >= len(served.arena.view) // 2
-            reader, writer = await served.connect()
-            writer.write(login(2, b"good"))
-            assert (await answer(reader))[1] == b"good"
-            for _, each in [*hungry, (reader, writer)]:
-                each.close()
-
-    asyncio.run(main())
+    async with serving(tmp_path, echo) as served:
+        hungry = [await served.connect() for _ in range(3 * (1 << 20) // size // 2)]
+        for _, writer in hungry:
+            writer.write(login(1, b"x" * size)[:-1])
+            await writer.drain()
+        late, second = await served.connect()
+        whole = login(3, b"y" * MAX_BODY)
+        for part in (whole[:-9], whole[-9:]):  # in two parts, so that it is held for a moment
+            second.write(part)
+            await second.drain()
+            await asyncio.sleep(0.01)
+        assert (await answer(late))[1] == b"y" * MAX_BODY
+        second.close()
+        assert served.arena.free_bytes >= len(served.arena.view) // 2
+        reader, writer = await served.connect()
+        writer.write(login(2, b"good"))
+        assert (await answer(reader))[1] == b"good"
+        for _, each in [*hungry, (reader, writer)]:
+            each.close()
 
 
-def test_nobody_gives_way_where_descriptors_are_out_and_nobody_comes(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serving(tmp_path, echo) as served:
-            reader, writer = await served.connect()
-            writer.write(login(1, b"x"))
-            await answer(reader)
-            usual = resource.getrlimit(resource.RLIMIT_NOFILE)
-            (listener,) = served.server._listeners
-            resource.setrlimit(resource.RLIMIT_NOFILE, (3, usual[1]))
-            try:
-                served.server._acceptable(listener)
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, usual)
-            writer.write(login(2, b"still here"))
-            assert (await answer(reader))[1] == b"still here"
-            writer.close()
-
-    asyncio.run(main())
+async def test_nobody_gives_way_where_descriptors_are_out_and_nobody_comes(tmp_path: Path) -> None:
+    async with serving(tmp_path, echo) as served:
+        reader, writer = await served.connect()
+        writer.write(login(1, b"x"))
+        await answer(reader)
+        usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+        (listener,) = served.server._listeners
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, usual[1]))
+        try:
+            served.server._acceptable(listener)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+        writer.write(login(2, b"still here"))
+        assert (await answer(reader))[1] == b"still here"
+        writer.close()
 
 
-def test_a_failed_request_is_answered_with_code_sentence_and_hint(tmp_path: Path) -> None:
+async def test_a_failed_request_is_answered_with_code_sentence_and_hint(tmp_path: Path) -> None:
     def dispatch(request: Request, _body: memoryview) -> Answer:
         return failure_answer(request.number, Failure("not-found", "No.", "auth login", extra=1))
 
-    async def main() -> None:
-        async with serving(tmp_path, dispatch) as served:
-            reader, writer = await served.connect()
-            writer.write(make_frame(make_request("lock", 3, {})))
-            header, _ = await answer(reader)
-            assert list(header.items()) == [
-                ("id", 3),
-                ("ok", False),
-                ("code", "not-found"),
-                ("message", "No."),
-                ("hint", "auth login"),
-                ("extra", 1),
-            ]
-            writer.close()
-
-    asyncio.run(main())
+    async with serving(tmp_path, dispatch) as served:
+        reader, writer = await served.connect()
+        writer.write(make_frame(make_request("lock", 3, {})))
+        header, _ = await answer(reader)
+        assert list(header.items()) == [
+            ("id", 3),
+            ("ok", False),
+            ("code", "not-found"),
+            ("message", "No."),
+            ("hint", "auth login"),
+            ("extra", 1),
+        ]
+        writer.close()
 
 
 @pytest.mark.parametrize("later", [False, True])
-def test_where_not_even_a_refusal_can_be_made_nobody_waits_for_one(
+async def test_where_not_even_a_refusal_can_be_made_nobody_waits_for_one(
     later: bool, tmp_path: Path
 ) -> None:
     async def fail() -> Answer:
@@ -424,17 +376,14 @@ def test_where_not_even_a_refusal_can_be_made_nobody_waits_for_one(
             return fail()
         raise MemoryError
 
-    async def main() -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
-        async with serving(tmp_path, dispatch) as served:
-            reader, writer = await served.connect()
-            writer.write(make_frame(make_request("lock", 1, {})) + login(2, b"behind")[:-1])
-            assert await reader.read() == b""
-            assert served.arena.free_bytes == served.quiet
-            other, second = await served.connect()
-            second.write(login(3, b"good"))
-            assert (await answer(other))[1] == b"good"
-            writer.close()
-            second.close()
-
-    asyncio.run(main())
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+    async with serving(tmp_path, dispatch) as served:
+        reader, writer = await served.connect()
+        writer.write(make_frame(make_request("lock", 1, {})) + login(2, b"behind")[:-1])
+        assert await reader.read() == b""
+        assert served.arena.free_bytes == served.quiet
+        other, second = await served.connect()
+        second.write(login(3, b"good"))
+        assert (await answer(other))[1] == b"good"
+        writer.close()
+        second.close()

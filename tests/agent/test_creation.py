@@ -103,17 +103,14 @@ class Keys:
         ("subprocess", "keyring", b"", "bad-request"),
     ],
 )
-def test_a_vault_is_made_only_with_a_slot_of_its_provider(
+async def test_a_vault_is_made_only_with_a_slot_of_its_provider(
     provider: str, slot: str, passphrase: bytes, code: str, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        header, _ = await engine.ask("create", passphrase, provider=provider, slot=slot)
-        assert header["code"] == code
-        assert not engine.directory.exists()
-        assert not list(engine.state.iterdir())
-
-    asyncio.run(main())
+    engine = Engine(tmp_path)
+    header, _ = await engine.ask("create", passphrase, provider=provider, slot=slot)
+    assert header["code"] == code
+    assert not engine.directory.exists()
+    assert not list(engine.state.iterdir())
 
 
 def test_a_key_file_opens_the_vault_and_lies_outside_of_the_credentials(tmp_path: Path) -> None:
@@ -135,39 +132,31 @@ def test_a_key_file_opens_the_vault_and_lies_outside_of_the_credentials(tmp_path
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_two_creations_at_once_make_one_vault_and_leave_one_key(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        results = await asyncio.gather(
-            *(engine.creation.create("disabled", "key-file", {}, NOTHING, None) for _ in range(3)),
-            return_exceptions=True,
-        )
-        assert None in results
-        assert engine.disabled.state == "open"
-        assert len(list(engine.state.glob("*.key"))) == 1
-        again = Engine(tmp_path)
-        await again.opening.open_unattended()
-        assert again.disabled.state == "open"
-
-    asyncio.run(main())
+async def test_two_creations_at_once_make_one_vault_and_leave_one_key(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    results = await asyncio.gather(
+        *(engine.creation.create("disabled", "key-file", {}, NOTHING, None) for _ in range(3)),
+        return_exceptions=True,
+    )
+    assert None in results
+    assert engine.disabled.state == "open"
+    assert len(list(engine.state.glob("*.key"))) == 1
+    again = Engine(tmp_path)
+    await again.opening.open_unattended()
+    assert again.disabled.state == "open"
 
 
-def test_of_two_first_logins_with_two_passphrases_one_is_told(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        made = [
-            engine.creation.create("disabled", "passphrase", {}, each, None) for each in (OLD, NEW)
-        ]
-        results = await asyncio.gather(*made, return_exceptions=True)
-        (told,) = [it for it in results if it is not None]
-        assert isinstance(told, Failure)
-        assert told.code == "refused"
-        right, wrong = (OLD, NEW) if results[0] is None else (NEW, OLD)
-        engine.locking.close()
-        assert await code_of(engine.locking.unlock(None, wrong, {})) == "wrong-passphrase"
-        assert await engine.locking.unlock(None, right, {}) == []
-
-    asyncio.run(main())
+async def test_of_two_first_logins_with_two_passphrases_one_is_told(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    made = [engine.creation.create("disabled", "passphrase", {}, each, None) for each in (OLD, NEW)]
+    results = await asyncio.gather(*made, return_exceptions=True)
+    (told,) = [it for it in results if it is not None]
+    assert isinstance(told, Failure)
+    assert told.code == "refused"
+    right, wrong = (OLD, NEW) if results[0] is None else (NEW, OLD)
+    engine.locking.close()
+    assert await code_of(engine.locking.unlock(None, wrong, {})) == "wrong-passphrase"
+    assert await engine.locking.unlock(None, right, {}) == []
 
 
 @pytest.mark.parametrize(
@@ -180,198 +169,172 @@ def test_of_two_first_logins_with_two_passphrases_one_is_told(tmp_path: Path) ->
         (("key-file", NOTHING), ("passphrase", OLD), "refused"),
     ],
 )
-def test_who_chose_what_another_chose_too_goes_on_and_all_others_are_told(
+async def test_who_chose_what_another_chose_too_goes_on_and_all_others_are_told(
     first: tuple[str, memoryview], then: tuple[str, memoryview], code: str | None, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.creation.create("disabled", first[0], {}, first[1], None)
-        before = (engine.directory / "disabled.vault").read_bytes()
-        again = engine.creation.create("disabled", then[0], {}, then[1], None)
-        if code is None:
-            await again
-        else:
-            assert await code_of(again) == code
-        assert (engine.directory / "disabled.vault").read_bytes() == before
-
-    asyncio.run(main())
+    engine = Engine(tmp_path)
+    await engine.creation.create("disabled", first[0], {}, first[1], None)
+    before = (engine.directory / "disabled.vault").read_bytes()
+    again = engine.creation.create("disabled", then[0], {}, then[1], None)
+    if code is None:
+        await again
+    else:
+        assert await code_of(again) == code
+    assert (engine.directory / "disabled.vault").read_bytes() == before
 
 
-def test_a_vault_that_cannot_be_written_leaves_no_key_behind(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        engine.directory.mkdir(mode=0o700)
-        (engine.directory / "disabled.vault.lock").mkdir()
-        creation = engine.creation.create("disabled", "key-file", {}, NOTHING, None)
-        assert await code_of(creation) == "vault"
-        assert not list(engine.state.glob("*.key*"))
-        assert engine.arena.free_bytes == engine.quiet
-
-    asyncio.run(main())
+async def test_a_vault_that_cannot_be_written_leaves_no_key_behind(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    engine.directory.mkdir(mode=0o700)
+    (engine.directory / "disabled.vault.lock").mkdir()
+    creation = engine.creation.create("disabled", "key-file", {}, NOTHING, None)
+    assert await code_of(creation) == "vault"
+    assert not list(engine.state.glob("*.key*"))
+    assert engine.arena.free_bytes == engine.quiet
 
 
-def test_a_new_passphrase_leaves_no_file_that_opens_to_what_was(
+async def test_a_new_passphrase_leaves_no_file_that_opens_to_what_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        keys = Keys(engine, monkeypatch)
-        await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
-        await engine.login(URL, b"one")
-        await engine.login(URL, b"two", username="bob")
-        keys.note()
-        before = set(keys.data_keys)
-        assert keys.that_open() == before
-        header, _ = await engine.ask("passphrase", bytes(OLD), action="set")
-        assert kinds(header) == ["passphrase"]
-        keys.note()
-        assert keys.that_open() == keys.data_keys - before
-        assert not list(engine.state.glob("*.key"))
-        before = set(keys.data_keys)
-        await engine.login(URL, b"three")
-        await engine.creation.set_passphrase(NEW, {}, keep=False)
-        keys.note()
-        assert keys.that_open() == keys.data_keys - before
-        assert (engine.fetch(URL, "ana"), engine.fetch(URL, "bob")) == (b"three", b"two")
-        engine.locking.close()
-        assert await code_of(engine.locking.unlock(None, OLD, {})) == "wrong-passphrase"
-        assert await engine.locking.unlock(None, NEW, {}) == []
-        assert engine.fetch(URL, "bob") == b"two"
-        before = set(keys.data_keys)
-        await engine.creation.remove_passphrase({})
-        keys.note()
-        assert keys.that_open() == keys.data_keys - before
-        again = Engine(tmp_path)
-        await again.opening.open_unattended()
-        assert again.fetch(URL, "ana") == b"three"
-        assert engine.arena.free_bytes == engine.quiet
-
-    asyncio.run(main())
+    engine = Engine(tmp_path)
+    keys = Keys(engine, monkeypatch)
+    await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
+    await engine.login(URL, b"one")
+    await engine.login(URL, b"two", username="bob")
+    keys.note()
+    before = set(keys.data_keys)
+    assert keys.that_open() == before
+    header, _ = await engine.ask("passphrase", bytes(OLD), action="set")
+    assert kinds(header) == ["passphrase"]
+    keys.note()
+    assert keys.that_open() == keys.data_keys - before
+    assert not list(engine.state.glob("*.key"))
+    before = set(keys.data_keys)
+    await engine.login(URL, b"three")
+    await engine.creation.set_passphrase(NEW, {}, keep=False)
+    keys.note()
+    assert keys.that_open() == keys.data_keys - before
+    assert (engine.fetch(URL, "ana"), engine.fetch(URL, "bob")) == (b"three", b"two")
+    engine.locking.close()
+    assert await code_of(engine.locking.unlock(None, OLD, {})) == "wrong-passphrase"
+    assert await engine.locking.unlock(None, NEW, {}) == []
+    assert engine.fetch(URL, "bob") == b"two"
+    before = set(keys.data_keys)
+    await engine.creation.remove_passphrase({})
+    keys.note()
+    assert keys.that_open() == keys.data_keys - before
+    again = Engine(tmp_path)
+    await again.opening.open_unattended()
+    assert again.fetch(URL, "ana") == b"three"
+    assert engine.arena.free_bytes == engine.quiet
 
 
-def test_a_passphrase_that_keeps_the_other_slots_opens_beside_them(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
-        await engine.login(URL, b"secret")
-        header, _ = await engine.ask("passphrase", bytes(OLD), action="set", keep=True)
-        assert kinds(header) == ["key-file", "passphrase"]
-        again = Engine(tmp_path)
-        await again.opening.open_unattended()
-        assert again.fetch(URL) == b"secret"
-        header, _ = await again.ask("passphrase", action="remove")
-        assert kinds(header) == ["key-file"]
-        last = Engine(tmp_path)
-        await last.opening.open_unattended()
-        assert last.fetch(URL) == b"secret"
-
-    asyncio.run(main())
+async def test_a_passphrase_that_keeps_the_other_slots_opens_beside_them(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
+    await engine.login(URL, b"secret")
+    header, _ = await engine.ask("passphrase", bytes(OLD), action="set", keep=True)
+    assert kinds(header) == ["key-file", "passphrase"]
+    again = Engine(tmp_path)
+    await again.opening.open_unattended()
+    assert again.fetch(URL) == b"secret"
+    header, _ = await again.ask("passphrase", action="remove")
+    assert kinds(header) == ["key-file"]
+    last = Engine(tmp_path)
+    await last.opening.open_unattended()
+    assert last.fetch(URL) == b"secret"
 
 
-def test_a_change_of_slots_that_fails_leaves_the_vault_opening_as_before(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
-        await engine.login(URL, b"secret")
-        await engine.creation.set_passphrase(OLD, {}, keep=True)
-        engine.directory.chmod(0o755)
-        assert await code_of(engine.creation.remove_passphrase({})) == "vault"
-        assert await code_of(engine.creation.set_passphrase(NEW, {}, keep=False)) == "vault"
-        assert engine.fetch(URL) == b"secret"
-        engine.directory.chmod(0o700)
-        again = Engine(tmp_path)
-        await again.opening.open_unattended()
-        assert again.fetch(URL) == b"secret"
-        assert engine.arena.free_bytes == engine.quiet
-
-    asyncio.run(main())
-
-
-def test_two_changes_of_slots_at_once_leave_a_vault_that_opens(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
-        await engine.login(URL, b"secret")
-        await engine.creation.set_passphrase(OLD, {}, keep=True)
-        await asyncio.gather(
-            engine.creation.set_passphrase(NEW, {}, keep=False),
-            engine.creation.remove_passphrase({}),
-            return_exceptions=True,
-        )
-        again = Engine(tmp_path)
-        left = await again.locking.unlock(None, NEW, {})
-        assert left == []
-        assert again.fetch(URL) == b"secret"
-
-    asyncio.run(main())
+async def test_a_change_of_slots_that_fails_leaves_the_vault_opening_as_before(
+    tmp_path: Path,
+) -> None:
+    engine = Engine(tmp_path)
+    await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
+    await engine.login(URL, b"secret")
+    await engine.creation.set_passphrase(OLD, {}, keep=True)
+    engine.directory.chmod(0o755)
+    assert await code_of(engine.creation.remove_passphrase({})) == "vault"
+    assert await code_of(engine.creation.set_passphrase(NEW, {}, keep=False)) == "vault"
+    assert engine.fetch(URL) == b"secret"
+    engine.directory.chmod(0o700)
+    again = Engine(tmp_path)
+    await again.opening.open_unattended()
+    assert again.fetch(URL) == b"secret"
+    assert engine.arena.free_bytes == engine.quiet
 
 
-def test_the_passphrase_commands_refuse_what_they_cannot_do(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        assert (await engine.ask("passphrase", b"x", action="remove"))[0]["code"] == "bad-request"
-        assert (await engine.ask("passphrase", action="change"))[0]["code"] == "bad-request"
-        assert (await engine.ask("passphrase", action="set"))[0]["code"] == "passphrase-needed"
-        await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
-        header, _ = await engine.ask("passphrase", action="remove")
-        assert header["code"] == "refused"
-        (next(engine.state.glob("*.key"))).unlink()
-        engine.locking.close()
-        assert (await engine.ask("passphrase", b"x", action="set"))[0]["code"] == "locked"
-        engine.vaults.close(engine.disabled)
-        (engine.directory / "disabled.vault").write_bytes(b"garbage")
-        await engine.ask("unlock")
-        assert (await engine.ask("passphrase", b"x", action="set"))[0]["code"] == "vault"
-        assert (engine.directory / "disabled.vault").read_bytes() == b"garbage"
-
-    asyncio.run(main())
+async def test_two_changes_of_slots_at_once_leave_a_vault_that_opens(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
+    await engine.login(URL, b"secret")
+    await engine.creation.set_passphrase(OLD, {}, keep=True)
+    await asyncio.gather(
+        engine.creation.set_passphrase(NEW, {}, keep=False),
+        engine.creation.remove_passphrase({}),
+        return_exceptions=True,
+    )
+    again = Engine(tmp_path)
+    left = await again.locking.unlock(None, NEW, {})
+    assert left == []
+    assert again.fetch(URL) == b"secret"
 
 
-def test_how_many_credentials_lie_elsewhere_is_told_where_it_is_known(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.make_both()
-        await engine.login(URL, b"secret", "keyring")
-        header, _ = await engine.ask("passphrase", bytes(OLD), action="set")
-        assert header["elsewhere"] == 1
-        engine.vaults.close(engine.keyring)
-        next(engine.state.glob("*.key")).unlink()
-        header, _ = await engine.ask("passphrase", bytes(NEW), action="set")
-        assert header["elsewhere"] is None
-
-    asyncio.run(main())
-
-
-def test_a_sealed_secret_of_the_old_key_does_not_open_under_the_new_one(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
-        await engine.login(URL, b"secret")
-        (old,) = engine.disabled.records.values()
-        await engine.creation.set_passphrase(OLD, {}, keep=False)
-        (new,) = engine.disabled.records.values()
-        assert old.secret is not None
-        assert old.secret != new.secret
-        with engine.disabled._key.use() as key, pytest.raises(Tampered):
-            open_into(key, old.secret, b"", memoryview(bytearray(100)))
-
-    asyncio.run(main())
+async def test_the_passphrase_commands_refuse_what_they_cannot_do(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    assert (await engine.ask("passphrase", b"x", action="remove"))[0]["code"] == "bad-request"
+    assert (await engine.ask("passphrase", action="change"))[0]["code"] == "bad-request"
+    assert (await engine.ask("passphrase", action="set"))[0]["code"] == "passphrase-needed"
+    await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
+    header, _ = await engine.ask("passphrase", action="remove")
+    assert header["code"] == "refused"
+    (next(engine.state.glob("*.key"))).unlink()
+    engine.locking.close()
+    assert (await engine.ask("passphrase", b"x", action="set"))[0]["code"] == "locked"
+    engine.vaults.close(engine.disabled)
+    (engine.directory / "disabled.vault").write_bytes(b"garbage")
+    await engine.ask("unlock")
+    assert (await engine.ask("passphrase", b"x", action="set"))[0]["code"] == "vault"
+    assert (engine.directory / "disabled.vault").read_bytes() == b"garbage"
 
 
-def test_a_key_file_that_cannot_be_taken_away_is_no_mistake_of_ours(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
-        path = next(engine.state.glob("*.key"))
-        path.rename(tmp_path / "key")
-        path.mkdir()
-        await engine.creation.set_passphrase(OLD, {}, keep=False)
-        assert engine.disabled.state == "open"
+async def test_how_many_credentials_lie_elsewhere_is_told_where_it_is_known(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    await engine.make_both()
+    await engine.login(URL, b"secret", "keyring")
+    header, _ = await engine.ask("passphrase", bytes(OLD), action="set")
+    assert header["elsewhere"] == 1
+    engine.vaults.close(engine.keyring)
+    next(engine.state.glob("*.key")).unlink()
+    header, _ = await engine.ask("passphrase", bytes(NEW), action="set")
+    assert header["elsewhere"] is None
 
-    asyncio.run(main())
+
+async def test_a_sealed_secret_of_the_old_key_does_not_open_under_the_new_one(
+    tmp_path: Path,
+) -> None:
+    engine = Engine(tmp_path)
+    await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
+    await engine.login(URL, b"secret")
+    (old,) = engine.disabled.records.values()
+    await engine.creation.set_passphrase(OLD, {}, keep=False)
+    (new,) = engine.disabled.records.values()
+    assert old.secret is not None
+    assert old.secret != new.secret
+    with engine.disabled._key.use() as key, pytest.raises(Tampered):
+        open_into(key, old.secret, b"", memoryview(bytearray(100)))
 
 
-def test_the_slots_of_one_vault_do_not_share_an_item_of_the_keyring(
+async def test_a_key_file_that_cannot_be_taken_away_is_no_mistake_of_ours(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    await engine.creation.create("disabled", "key-file", {}, NOTHING, None)
+    path = next(engine.state.glob("*.key"))
+    path.rename(tmp_path / "key")
+    path.mkdir()
+    await engine.creation.set_passphrase(OLD, {}, keep=False)
+    assert engine.disabled.state == "open"
+
+
+async def test_the_slots_of_one_vault_do_not_share_an_item_of_the_keyring(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     items: dict[object, bytes] = {}
@@ -392,17 +355,14 @@ def test_the_slots_of_one_vault_do_not_share_an_item_of_the_keyring(
         elif key is not None:
             key[:] = items[item]
 
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        monkeypatch.setattr(engine.keys, "_ask_keyring", keyring)
-        await engine.creation.create("keyring", "keyring", {}, NOTHING, None)
-        await engine.creation.create("subprocess", "program", {}, NOTHING, str(program))
-        assert len(items) == 2
-        header = engine.keyring.header
-        assert header is not None
-        assert [slot.kind for slot in header.slots] == ["keyring", "program"]
-        for slot in header.slots:
-            engine.locking.close()
-            await engine.opening.open(engine.keyring, slot, {}, None, engine.vaults.closings)
-
-    asyncio.run(main())
+    engine = Engine(tmp_path)
+    monkeypatch.setattr(engine.keys, "_ask_keyring", keyring)
+    await engine.creation.create("keyring", "keyring", {}, NOTHING, None)
+    await engine.creation.create("subprocess", "program", {}, NOTHING, str(program))
+    assert len(items) == 2
+    header = engine.keyring.header
+    assert header is not None
+    assert [slot.kind for slot in header.slots] == ["keyring", "program"]
+    for slot in header.slots:
+        engine.locking.close()
+        await engine.opening.open(engine.keyring, slot, {}, None, engine.vaults.closings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from pathlib import Path
@@ -15,7 +16,7 @@ from support.agents.served import PYPI, asked, fetched, served, serving, there
 from support.macaroons import caveats_of, token_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator
 
     from tokenward_agent.wire.server import Server
 
@@ -58,17 +59,14 @@ async def shares_of(engine: Engine) -> list[dict[str, Any]]:
     return list(header["shares"])
 
 
-def run(tmp_path: Path, work: Callable[[Engine], Awaitable[None]]) -> None:
-    """Do some work with an agent that serves, and has a token and two passwords."""
-
-    async def main() -> None:
-        engine, server = await serving(tmp_path)
-        for service in (H, GAR):
-            await engine.login(service, b"password", username="ana")
-        await work(engine)
-        await ended(engine, server)
-
-    asyncio.run(main())
+@contextlib.asynccontextmanager
+async def declaring(tmp_path: Path) -> AsyncIterator[Engine]:
+    """Lend an agent that serves, and has a token and two passwords."""
+    engine, server = await serving(tmp_path)
+    for service in (H, GAR):
+        await engine.login(service, b"password", username="ana")
+    yield engine
+    await ended(engine, server)
 
 
 async def ended(engine: Engine, server: Server) -> None:
@@ -76,10 +74,10 @@ async def ended(engine: Engine, server: Server) -> None:
     await server.close()
 
 
-def test_each_service_of_a_socket_is_handed_out_as_the_file_says_and_no_other(
+async def test_each_service_of_a_socket_is_handed_out_as_the_file_says_and_no_other(
     tmp_path: Path,
 ) -> None:
-    async def work(engine: Engine) -> None:
+    async with declaring(tmp_path) as engine:
         path = declare(engine, tmp_path)
         assert mode(path) == 0o600
         header, token = await fetched(path, service=PYPI)
@@ -97,8 +95,6 @@ def test_each_service_of_a_socket_is_handed_out_as_the_file_says_and_no_other(
         for op in ("list", "status", "lock", "share", "unshare"):
             assert (await asked(path, op))["code"] == "refused"
 
-    run(tmp_path, work)
-
 
 @pytest.mark.parametrize(
     ("wish", "given"),
@@ -111,10 +107,10 @@ def test_each_service_of_a_socket_is_handed_out_as_the_file_says_and_no_other(
         ({"whole": True}, 900),
     ],
 )
-def test_no_request_makes_anything_wider_or_longer(
+async def test_no_request_makes_anything_wider_or_longer(
     tmp_path: Path, wish: dict[str, Any], given: int | None
 ) -> None:
-    async def work(engine: Engine) -> None:
+    async with declaring(tmp_path) as engine:
         path = declare(engine, tmp_path, BOTH + 'ttl-each = "15m"\n')
         header, token = await fetched(path, service=PYPI, **wish)
         if given is None:
@@ -122,22 +118,18 @@ def test_no_request_makes_anything_wider_or_longer(
         else:
             assert (limits(token), lifetime(engine, token)) == ([[1, ["mine"]]], given)
 
-    run(tmp_path, work)
 
-
-def test_a_password_that_whole_does_not_name_is_not_handed_out(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
+async def test_a_password_that_whole_does_not_name_is_not_handed_out(tmp_path: Path) -> None:
+    async with declaring(tmp_path) as engine:
         path = declare(engine, tmp_path, f'services = ["pypi", "{GAR}"]\n')
         header, body = await fetched(path, service=GAR)
         assert (header["code"], body) == ("refused", b"")
         assert "`whole` of the share" in header["hint"]
         assert (await asked(path, "fetch", service=GAR, whole=True))["code"] == "refused"
 
-    run(tmp_path, work)
 
-
-def test_it_is_open_whenever_the_agent_is_not_locked(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
+async def test_it_is_open_whenever_the_agent_is_not_locked(tmp_path: Path) -> None:
+    async with declaring(tmp_path) as engine:
         path = declare(engine, tmp_path)
         reader, writer = await asyncio.open_unix_connection(path)
         await engine.ask("lock")
@@ -157,11 +149,9 @@ def test_it_is_open_whenever_the_agent_is_not_locked(tmp_path: Path) -> None:
         assert (await engine.ask("fetch", service=PYPI))[0]["ok"]
         assert (await asked(path, "fetch", service=PYPI))["ok"]
 
-    run(tmp_path, work)
 
-
-def test_the_next_agent_opens_it_again_over_what_a_killed_one_left(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
+async def test_the_next_agent_opens_it_again_over_what_a_killed_one_left(tmp_path: Path) -> None:
+    async with declaring(tmp_path) as engine:
         path = declare(engine, tmp_path)
         engine.share_requests.close()
         assert not there(path)
@@ -176,11 +166,9 @@ def test_the_next_agent_opens_it_again_over_what_a_killed_one_left(tmp_path: Pat
         assert (await asked(path, "fetch", service=PYPI))["ok"]
         await ended(other, server)
 
-    run(tmp_path, work)
 
-
-def test_a_login_does_not_end_it_and_its_new_credential_answers(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
+async def test_a_login_does_not_end_it_and_its_new_credential_answers(tmp_path: Path) -> None:
+    async with declaring(tmp_path) as engine:
         path = declare(engine, tmp_path)
         await engine.ask("logout", service=GAR)
         assert (await asked(path, "fetch", service=GAR))["code"] == "not-found"
@@ -202,11 +190,9 @@ def test_a_login_does_not_end_it_and_its_new_credential_answers(tmp_path: Path) 
         declare(engine, tmp_path, f"services = {both}\nwhole = {both}\n")
         assert (await fetched(path, service=GAR, username="eve"))[1] == b"another"
 
-    run(tmp_path, work)
 
-
-def test_a_change_of_the_file_counts_at_once_also_for_connected_peers(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
+async def test_a_change_of_the_file_counts_at_once_also_for_connected_peers(tmp_path: Path) -> None:
+    async with declaring(tmp_path) as engine:
         path = declare(engine, tmp_path)
         text = engine.config.read_text()
         for changed in (
@@ -227,8 +213,6 @@ def test_a_change_of_the_file_counts_at_once_also_for_connected_peers(tmp_path: 
         engine.declared_shares.reconcile()
         assert not there(path)
 
-    run(tmp_path, work)
-
 
 @pytest.mark.parametrize(
     ("rule", "given"),
@@ -245,23 +229,21 @@ def test_a_change_of_the_file_counts_at_once_also_for_connected_peers(tmp_path: 
         ('decide = "allow"\nrate = "1/1h"', True),
     ],
 )
-def test_the_policy_counts_at_each_fetch_and_to_ask_means_no(
+async def test_the_policy_counts_at_each_fetch_and_to_ask_means_no(
     tmp_path: Path, rule: str, given: bool
 ) -> None:
-    async def work(engine: Engine) -> None:
+    async with declaring(tmp_path) as engine:
         path = declare(engine, tmp_path, before=f"[[policy]]\n{rule}\n")
         header = await asked(path, "fetch", service=PYPI, attended=True)
         assert header["ok"] is given
         if "rate" in rule:
             assert not (await asked(path, "fetch", service=PYPI))["ok"]
 
-    run(tmp_path, work)
 
-
-def test_of_several_tokens_the_narrowest_answers_and_none_that_is_not_shared(
+async def test_of_several_tokens_the_narrowest_answers_and_none_that_is_not_shared(
     tmp_path: Path,
 ) -> None:
-    async def work(engine: Engine) -> None:
+    async with declaring(tmp_path) as engine:
         await engine.ask("logout", service=PYPI)
         for name in ("mine", "two", "secret-project"):
             token = token_of("pypi.org", name, f'[1, ["{name}"]]').encode()
@@ -276,11 +258,9 @@ def test_of_several_tokens_the_narrowest_answers_and_none_that_is_not_shared(
         refused = await asked(path, "fetch", service=PYPI, projects="secret-project")
         assert refused["code"] == "refused"
 
-    run(tmp_path, work)
 
-
-def test_what_is_stopped_stays_closed_until_the_file_changes(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
+async def test_what_is_stopped_stays_closed_until_the_file_changes(tmp_path: Path) -> None:
+    async with declaring(tmp_path) as engine:
         path = declare(engine, tmp_path)
         assert (await engine.ask("unshare", at=path))[0]["stopped"] == [path]
         engine.vaults.when_changed()
@@ -288,11 +268,9 @@ def test_what_is_stopped_stays_closed_until_the_file_changes(tmp_path: Path) -> 
         assert declare(engine, tmp_path, BOTH + "uids = [1]\n") == path
         assert mode(path) == 0o666
 
-    run(tmp_path, work)
 
-
-def test_a_place_is_judged_as_for_a_typed_share_and_status_says_why(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
+async def test_a_place_is_judged_as_for_a_typed_share_and_status_says_why(tmp_path: Path) -> None:
+    async with declaring(tmp_path) as engine:
         file = tmp_path / "declared.sock"
         file.write_text("precious")
         declare(engine, tmp_path)
@@ -312,8 +290,6 @@ def test_a_place_is_judged_as_for_a_typed_share_and_status_says_why(tmp_path: Pa
         engine.vaults.when_changed()
         assert (await asked(path, "fetch", service=PYPI))["ok"]
 
-    run(tmp_path, work)
-
 
 @pytest.mark.parametrize(
     "text",
@@ -326,42 +302,38 @@ def test_a_place_is_judged_as_for_a_typed_share_and_status_says_why(tmp_path: Pa
         'services = ["pypi"]\nread-only = true\n',
     ],
 )
-def test_a_file_with_a_wrong_share_hands_out_nothing_and_names_no_value(
+async def test_a_file_with_a_wrong_share_hands_out_nothing_and_names_no_value(
     tmp_path: Path, text: str
 ) -> None:
-    async def work(engine: Engine) -> None:
+    async with declaring(tmp_path) as engine:
         path = declare(engine, tmp_path, text)
         assert not there(path)
         assert "has a share 1 " in engine.authorizer.file.problem
         assert "secret" not in engine.authorizer.file.problem
         assert (await engine.ask("fetch", service=PYPI))[0]["code"] == "refused"
 
-    run(tmp_path, work)
 
-
-def test_a_name_is_that_of_the_same_file_for_installing_and_for_uploads(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
+async def test_a_name_is_that_of_the_same_file_for_installing_and_for_uploads(
+    tmp_path: Path,
+) -> None:
+    async with declaring(tmp_path) as engine:
         named = f'[services.corp]\nurl = "{GAR}simple/"\npublish-url = "{H}legacy/"\n'
         path = declare(engine, tmp_path, 'services = ["corp"]\nwhole = ["corp"]\n', named)
         for service in (f"{GAR}simple/one/", f"{H}legacy/"):
             assert (await fetched(path, service=service))[1] == b"password"
         assert (await asked(path, "fetch", service=H))["code"] == "not-found"
 
-    run(tmp_path, work)
 
-
-def test_an_agent_that_has_declared_shares_alone_may_be_replaced(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
+async def test_an_agent_that_has_declared_shares_alone_may_be_replaced(tmp_path: Path) -> None:
+    async with declaring(tmp_path) as engine:
         declare(engine, tmp_path)
         assert (await engine.ask("hello"))[0]["replaceable"] is True
         assert (await engine.ask("share", service=PYPI))[0]["ok"]
         assert (await engine.ask("hello"))[0]["replaceable"] is False
 
-    run(tmp_path, work)
 
-
-def test_opening_and_ending_is_in_the_log(tmp_path: Path) -> None:
-    async def work(engine: Engine) -> None:
+async def test_opening_and_ending_is_in_the_log(tmp_path: Path) -> None:
+    async with declaring(tmp_path) as engine:
         path = declare(engine, tmp_path)
         await engine.ask("lock")
         (name,) = engine.state.joinpath("audit").glob("*.jsonl")
@@ -373,5 +345,3 @@ def test_opening_and_ending_is_in_the_log(tmp_path: Path) -> None:
         ]
         (gone,) = (line for line in lines if line["event"] == "unshare")
         assert (gone["stopped"], gone["why"]) == ([path], "lock")
-
-    run(tmp_path, work)

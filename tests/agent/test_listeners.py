@@ -111,86 +111,73 @@ LARGE = make_frame(
 )
 
 
-def test_half_requests_of_guests_break_no_login_of_the_owner_that_comes_in_parts(
+async def test_half_requests_of_guests_break_no_login_of_the_owner_that_comes_in_parts(
     tmp_path: Path,
 ) -> None:
-    async def main() -> None:
-        async with serving(tmp_path, most=31) as served:
-            owner = await served.connect("own")
-            quiet = served.arena.free_bytes
-            await owner.send(LARGE[:40_000])
-            await until_in_loop(lambda: served.arena.free_bytes <= quiet - 40_000)
-            for number in range(40 * GUESTS):
-                guest = await served.connect(f"guest-{number % GUESTS}")
-                await guest.send(HALF[:-1])
-                await asyncio.sleep(0)
-            await owner.send(LARGE[40_000:])
-            assert not await owner.is_gone()
-
-    asyncio.run(main())
+    async with serving(tmp_path, most=31) as served:
+        owner = await served.connect("own")
+        quiet = served.arena.free_bytes
+        await owner.send(LARGE[:40_000])
+        await until_in_loop(lambda: served.arena.free_bytes <= quiet - 40_000)
+        for number in range(40 * GUESTS):
+            guest = await served.connect(f"guest-{number % GUESTS}")
+            await guest.send(HALF[:-1])
+            await asyncio.sleep(0)
+        await owner.send(LARGE[40_000:])
+        assert not await owner.is_gone()
 
 
-def test_a_full_listener_closes_its_own_oldest_connection(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serving(tmp_path) as served:
-            owner = await served.connect("own")
-            others = [await served.connect("guest-1") for _ in range(4)]
-            for each in (owner, *others):
-                assert await each.is_answered()
-            crowd = [await served.connect("guest-0") for _ in range(6)]
-            assert await crowd[0].is_gone()
-            assert await crowd[1].is_gone()
-            for each in (*crowd[2:], *others, owner):
-                assert await each.is_answered()
-
-    asyncio.run(main())
+async def test_a_full_listener_closes_its_own_oldest_connection(tmp_path: Path) -> None:
+    async with serving(tmp_path) as served:
+        owner = await served.connect("own")
+        others = [await served.connect("guest-1") for _ in range(4)]
+        for each in (owner, *others):
+            assert await each.is_answered()
+        crowd = [await served.connect("guest-0") for _ in range(6)]
+        assert await crowd[0].is_gone()
+        assert await crowd[1].is_gone()
+        for each in (*crowd[2:], *others, owner):
+            assert await each.is_answered()
 
 
-def test_guests_leave_the_owner_room_however_many_listeners_there_are(
+async def test_guests_leave_the_owner_room_however_many_listeners_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "MAX_CONNECTIONS", 12)
-
-    async def main() -> None:
-        async with serving(tmp_path) as served:
-            first = [await served.connect("guest-0") for _ in range(3)]
-            for each in first:
-                assert await each.is_answered()
-            late = await served.connect("guest-1")  # a quarter is taken: it has none to close
-            assert await late.is_gone()
-            own = [await served.connect("own") for _ in range(9)]
-            for each in own:
-                assert await each.is_answered()
-            newest = await served.connect("own")
-            assert await newest.is_answered()
-            assert await own[0].is_gone()
-            for each in first:
-                assert await each.is_answered()
-
-    asyncio.run(main())
+    async with serving(tmp_path) as served:
+        first = [await served.connect("guest-0") for _ in range(3)]
+        for each in first:
+            assert await each.is_answered()
+        late = await served.connect("guest-1")  # a quarter is taken: it has none to close
+        assert await late.is_gone()
+        own = [await served.connect("own") for _ in range(9)]
+        for each in own:
+            assert await each.is_answered()
+        newest = await served.connect("own")
+        assert await newest.is_answered()
+        assert await own[0].is_gone()
+        for each in first:
+            assert await each.is_answered()
 
 
-def test_without_descriptors_a_guest_is_no_reason_to_hang_up_on_the_owner(
+async def test_without_descriptors_a_guest_is_no_reason_to_hang_up_on_the_owner(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        async with serving(tmp_path) as served:
-            owner = await served.connect("own")
+    async with serving(tmp_path) as served:
+        owner = await served.connect("own")
+        assert await owner.is_answered()
+        guest = socket.socket(socket.AF_UNIX)
+        guest.setblocking(False)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        monkeypatch.setattr(served.server, "_pause", paused := _Calls())
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (guest.fileno() + 1, hard))
+            guest.connect(str(tmp_path / "guest-0"))
+            await until_in_loop(lambda: paused.count)
             assert await owner.is_answered()
-            guest = socket.socket(socket.AF_UNIX)
-            guest.setblocking(False)
-            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-            monkeypatch.setattr(served.server, "_pause", paused := _Calls())
-            try:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (guest.fileno() + 1, hard))
-                guest.connect(str(tmp_path / "guest-0"))
-                await until_in_loop(lambda: paused.count)
-                assert await owner.is_answered()
-            finally:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-                guest.close()
-
-    asyncio.run(main())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            guest.close()
 
 
 class _Calls:
@@ -201,12 +188,9 @@ class _Calls:
         self.count += 1
 
 
-def test_a_guest_cannot_hold_more_than_a_fetch_is_long(tmp_path: Path) -> None:
-    async def main() -> None:
-        async with serving(tmp_path) as served:
-            guest = await served.connect("guest-0")
-            await guest.send(LARGE[:-1])
-            assert await guest.is_gone()
-            assert await (await served.connect("guest-0")).is_answered()
-
-    asyncio.run(main())
+async def test_a_guest_cannot_hold_more_than_a_fetch_is_long(tmp_path: Path) -> None:
+    async with serving(tmp_path) as served:
+        guest = await served.connect("guest-0")
+        await guest.send(LARGE[:-1])
+        assert await guest.is_gone()
+        assert await (await served.connect("guest-0")).is_answered()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -118,46 +117,37 @@ FILE = "https://gitlab.example/api/v4/projects/9/packages/pypi/files/ab/a-1.whl"
         ("gitlab.example:443", "alice", False),
     ],
 )
-def test_files_beside_an_index_get_the_only_entry_of_the_user_who_was_named(
+async def test_files_beside_an_index_get_the_only_entry_of_the_user_who_was_named(
     spelling: str, username: str | None, there: bool, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.make("disabled")
-        await engine.login(GROUP, b"made-up", username="alice")
-        who: dict[str, str | int | bool] = {"spelling": spelling, "whole": True}
-        who |= {} if username is None else {"username": username}
-        answer, body = await engine.ask("fetch", b"", **who)
-        assert (answer["ok"], body) == (there, b"made-up" if there else b"")
-        await engine.login("https://gitlab.example/api/v4/groups/8/", b"other", username="alice")
-        answer, _ = await engine.ask("fetch", b"", **who)
-        assert not answer["ok"]
-
-    asyncio.run(main())
+    engine = Engine(tmp_path)
+    await engine.make("disabled")
+    await engine.login(GROUP, b"made-up", username="alice")
+    who: dict[str, str | int | bool] = {"spelling": spelling, "whole": True}
+    who |= {} if username is None else {"username": username}
+    answer, body = await engine.ask("fetch", b"", **who)
+    assert (answer["ok"], body) == (there, b"made-up" if there else b"")
+    await engine.login("https://gitlab.example/api/v4/groups/8/", b"other", username="alice")
+    answer, _ = await engine.ask("fetch", b"", **who)
+    assert not answer["ok"]
 
 
 @pytest.mark.parametrize("stored", ["http", "https"])
-def test_a_host_and_port_are_answered_by_what_was_stored_for_http_alone(
+async def test_a_host_and_port_are_answered_by_what_was_stored_for_http_alone(
     stored: str, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.make("disabled")
-        await engine.login(f"{stored}://localhost:8080/team/", b"made-up", username="alice")
-        answer, _ = await engine.ask("fetch", spelling="localhost:8080", username="alice")
-        assert answer["ok"] is (stored == "http")
-        answer, _ = await engine.ask("fetch", spelling="localhost:8080")
-        assert answer["code"] == "not-found"
-
-    asyncio.run(main())
+    engine = Engine(tmp_path)
+    await engine.make("disabled")
+    await engine.login(f"{stored}://localhost:8080/team/", b"made-up", username="alice")
+    answer, _ = await engine.ask("fetch", spelling="localhost:8080", username="alice")
+    assert answer["ok"] is (stored == "http")
+    answer, _ = await engine.ask("fetch", spelling="localhost:8080")
+    assert answer["code"] == "not-found"
 
 
-def test_no_other_spelling_of_a_key_is_answered_from_beside_it(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.make("disabled")
-        await engine.login(GROUP, b"made-up", username="alice")
-        answer, _ = await engine.ask("fetch", service="https://gitlab.example", username="alice")
-        assert answer["code"] == "bad-request"
-
-    asyncio.run(main())
+async def test_no_other_spelling_of_a_key_is_answered_from_beside_it(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    await engine.make("disabled")
+    await engine.login(GROUP, b"made-up", username="alice")
+    answer, _ = await engine.ask("fetch", service="https://gitlab.example", username="alice")
+    assert answer["code"] == "bad-request"

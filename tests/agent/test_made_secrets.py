@@ -12,7 +12,8 @@ import pytest
 from support.agents.in_process import Engine, ManualClock
 from support.recipes import Maker
 from support.waiting import until_in_loop
-from tokenward_agent.failure import KeyDestroyed
+from tokenward_agent.failure import Failure, KeyDestroyed
+from tokenward_agent.store.made_secrets import Asker
 from tokenward_agent.worker.said import last_line
 
 if TYPE_CHECKING:
@@ -184,6 +185,19 @@ def test_a_failure_is_said_in_words_and_stores_nothing(
         assert answer["code"] == code
         assert message in answer["message"]
         assert (await it.ask("list"))["entries"] == []
+
+    run(scenario())
+
+
+def test_a_program_with_rights_of_its_own_is_named_as_what_the_agent_cannot_start_so(
+    it: Recipes,
+) -> None:
+    async def scenario() -> None:
+        it.maker.program.chmod(0o2755)
+        it.maker.prints("", 1, "cannot connect to the desktop app")
+        answer = await it.log_in()
+        assert "cannot connect to the desktop app" in answer["message"]
+        assert answer["hint"].startswith("a login with `--attended`, or `run-in = ")
 
     run(scenario())
 
@@ -521,6 +535,52 @@ def test_variables_that_a_command_may_not_get_are_refused_unseen(
         answer = await it.ask("login", body, **BOTH, **arguments)
         assert answer["code"] == code
         assert "evil" not in json.dumps(answer)
+        assert it.maker.runs == 0
+
+    run(scenario())
+
+
+def test_what_a_process_made_is_kept_for_it_until_most_of_its_life_is_over(it: Recipes) -> None:
+    async def scenario() -> None:
+        made = it.engine.made
+        made._asker_of = lambda peer: peer  # type: ignore[assignment, return-value]  # who asks is a test of its own
+        entry = f'[services.corp]\nurl = "{URL}"\nusername = "ana"\nrun-in = "asker"\n'
+        it.engine.config.write_text(f'{entry}command = ["{it.maker.program}"]\n')
+        await it.ask("list")
+        (record,) = it.engine.vaults.recipes
+        one, other, unknown = Asker(5, 1), Asker(5, 2), Asker(0, 0)
+
+        async def code(peer: Asker) -> str:
+            with pytest.raises(Failure) as refused:
+                await made.read(record, peer, attended=True)
+            return refused.value.code
+
+        assert await code(one) == "asker"
+        assert await code(unknown) == "command"
+        with pytest.raises(Failure):
+            made.keep(record, memoryview(b"of-nobody"), None, unknown)
+        end = it.clock.wall() + 1000
+        made.keep(record, memoryview(b"of-one"), end, one)
+        kept = await made.read(record, one, attended=False)
+        assert made.ready(record, one) is kept
+        assert await code(other) == "asker", "a process that has its number later is another one"
+        assert made.ready(record) is None, "a share or a relay has nothing of it"
+        it.clock.pass_by(799)
+        assert made.ready(record, one) is kept
+        it.clock.pass_by(1)
+        assert await code(one) == "asker"
+        for number in range(65):
+            made.keep(record, memoryview(b"x"), None, Asker(number + 10, 1))
+        assert made.ready(record, Asker(10, 1)) is None, "the oldest gave way"
+        assert made.ready(record, Asker(74, 1)) is not None
+        await it.ask("logout", **BOTH, refused=True)
+        assert made.ready(record, Asker(74, 1)) is None
+        made.keep(record, memoryview(b"x"), None, one)
+        await it.ask("lock")
+        with pytest.raises(KeyDestroyed):
+            kept.secret.open_into(memoryview(bytearray(kept.secret.size)))
+        await it.ask("unlock")
+        assert await code(one) == "asker"
         assert it.maker.runs == 0
 
     run(scenario())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,17 +86,14 @@ def test_a_service_in_another_spelling_is_refused() -> None:
         stored_service(request(service="https://index.example/team"))
 
 
-def test_of_several_accounts_none_is_guessed_for_a_spelling_either(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.make("disabled")
-        await engine.login(KEY, b"one", username="ann")
-        await engine.login(KEY, b"two", username="bob")
-        spelled = candidate_services(request(spelling="https://index.example/team/simple"))
-        with pytest.raises(Ambiguous):
-            engine.vaults.account(spelled, None, None)
-        places = candidate_services(request(spelling=f"{KEY}simple"))
-        (found,) = engine.vaults.account(places, "bob", None)
-        assert found.record.username == "bob"
-
-    asyncio.run(main())
+async def test_of_several_accounts_none_is_guessed_for_a_spelling_either(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    await engine.make("disabled")
+    await engine.login(KEY, b"one", username="ann")
+    await engine.login(KEY, b"two", username="bob")
+    spelled = candidate_services(request(spelling="https://index.example/team/simple"))
+    with pytest.raises(Ambiguous):
+        engine.vaults.account(spelled, None, None)
+    places = candidate_services(request(spelling=f"{KEY}simple"))
+    (found,) = engine.vaults.account(places, "bob", None)
+    assert found.record.username == "bob"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
@@ -92,28 +91,25 @@ def test_past_the_last_entry_there_is_nothing_and_no_next_page(vault: Vault) -> 
     assert page_of_entries([], 0) == ([], None)
 
 
-def test_an_answer_that_lists_many_accounts_fits_a_frame(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.make("disabled")
-        service = "opaque service ".ljust(2048, "x")
-        for number in range(70):
-            await engine.login(service, b"x", username=f"user {number} ".ljust(1024, "x"))
-        header, _ = await engine.ask("fetch", service=service)
-        make_frame(pack(header))
-        assert header["code"] == "ambiguous"
-        usernames: Any = header["usernames"]
-        assert 10 < len(usernames) <= 70
-        header, _ = await engine.ask("logout", service=service)
-        make_frame(pack(header))
-        assert header["code"] == "ambiguous"
-        header, _ = await engine.ask("logout", service=service, all=True)
-        make_frame(pack(header))
-        removed: Any = header["removed"]
-        assert header["count"] == 70
-        assert 10 < len(removed) <= 70
-
-    asyncio.run(main())
+async def test_an_answer_that_lists_many_accounts_fits_a_frame(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    await engine.make("disabled")
+    service = "opaque service ".ljust(2048, "x")
+    for number in range(70):
+        await engine.login(service, b"x", username=f"user {number} ".ljust(1024, "x"))
+    header, _ = await engine.ask("fetch", service=service)
+    make_frame(pack(header))
+    assert header["code"] == "ambiguous"
+    usernames: Any = header["usernames"]
+    assert 10 < len(usernames) <= 70
+    header, _ = await engine.ask("logout", service=service)
+    make_frame(pack(header))
+    assert header["code"] == "ambiguous"
+    header, _ = await engine.ask("logout", service=service, all=True)
+    make_frame(pack(header))
+    removed: Any = header["removed"]
+    assert header["count"] == 70
+    assert 10 < len(removed) <= 70
 
 
 # The rule of the lookup against a model that is nothing but the rule.

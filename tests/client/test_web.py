@@ -33,7 +33,7 @@ def failure(asking: Web, url: str, headers: dict[str, str] | None = None) -> str
     """Return what is said where a host cannot be asked."""
     with pytest.raises(WebError) as caught:
         asking.ask("GET", url, headers or HEADERS, SECRET.encode())
-    assert SECRET not in f"{caught.value}{caught.value.hint}"
+    assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None  # whatever went wrong may hold what was sent
     return str(caught.value)

@@ -49,7 +49,12 @@ def test_a_login_stores_the_command_and_tools_get_what_it_makes(home: Home, make
     token = home.answer("token", URL)
     assert (token["token"], token["provider"]) == ("secret-1", "command")
     assert token["expires"] == entry["expires"]
-    assert home.answer("status")["commands"] == {"recipes": 1, "kept": 1, "problem": None}
+    assert home.answer("status")["commands"] == {
+        "recipes": 1,
+        "kept": 1,
+        "problem": None,
+        "problems": [],
+    }
     assert "by a command: 1 credential" in home.done("status")
     assert "made" in home.done("log")
     assert "the index" not in home.done("log")

@@ -93,3 +93,20 @@ def test_an_import_takes_the_end_over_and_refuses_what_is_over(home: Home) -> No
     assert len(home.answer("list")["credentials"]) == 1
     refused = home.refused("login", URL, "-u", "ana", "--password", jwt(now - 10))
     assert "The token has expired, according to itself." in refused
+
+
+def test_what_aws_left_in_pips_settings_is_imported_with_its_end_and_does_not_stay_for_ever(
+    home: Home,
+) -> None:
+    """`aws codeartifact login --tool pip` writes such a line; its tokens live for twelve hours."""
+    settings = home.path / ".config" / "pip" / "pip.conf"
+    settings.parent.mkdir()
+    settings.write_text(
+        "[global]\nindex-url = " + AMAZON.replace("https://", "https://aws:opaque@") + "simple/\n"
+    )
+    settings.chmod(0o600)
+    del home.environment["PIP_CONFIG_FILE"]
+    told = home.said("import", "pip", "--remove")
+    assert "It will be deleted in" in told
+    assert 43000 < seconds_left(home, AMAZON) <= 43200
+    assert "opaque" not in settings.read_text()

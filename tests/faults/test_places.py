@@ -201,6 +201,50 @@ def test_a_read_only_directory_is_read_and_every_change_says_why_not(filled: Hom
     assert filled.done("token", FIRST) == "new\n"
 
 
+PLUGIN = """
+import os, keyring.backend
+class Cloud(keyring.backend.KeyringBackend):
+    priority = 9
+    def get_password(self, service, username):
+        return "of-" + os.environ.get("AWS_PROFILE", "nobody")
+    def set_password(self, service, username, password):
+        raise NotImplementedError
+    def delete_password(self, service, username):
+        raise NotImplementedError
+"""
+
+
+@root
+def test_where_no_vault_can_be_written_a_plugin_is_adopted_in_memory_until_the_lock(
+    home: Home,
+) -> None:
+    (home.path / "cloud.py").write_text(PLUGIN)
+    rc = home.path / ".config" / "python_keyring" / "keyringrc.cfg"
+    rc.parent.mkdir()
+    rc.write_text(f"[backend]\ndefault-keyring=cloud.Cloud\nkeyring-path={home.path}\n")
+    settings = home.path / ".config" / "tokenward" / "config.toml"
+    settings.parent.mkdir()
+    settings.write_text('keyring-provider = "disabled"\n')
+    credentials(home).mkdir(mode=0o700)
+    adopt = ("login", FIRST, "-u", "cloud", "--adopt")
+    theirs = {"PYTHON_KEYRING_BACKEND": "tokenward.keyring_backend.Keyring"}
+    with read_only(credentials(home)):
+        told = home.said(*adopt, AWS_PROFILE="work")
+        assert "on a read-only file system. So this is kept in memory alone" in told
+        assert f"Adopted the password of cloud for {FIRST} in memory." in told
+        keyring = (PROGRAMS / "keyring", "get", FIRST, "cloud")
+        assert home.run(*keyring, **theirs).stdout == "of-work\n"
+        home.run(PROGRAMS / "keyring", "del", FIRST, "cloud", **theirs)
+        assert home.done("token", FIRST) == "of-work\n", "read anew, with the login's variables"
+        (entry,) = home.answer("list")["credentials"]
+        assert (entry["provider"], entry["adopted"]) == ("memory", True)
+        assert "is on a read-only" in home.refused(*adopt, "--keyring-provider", "disabled")
+        home.done("lock")
+        home.done("unlock")
+        assert "is stored" in home.refused("token", FIRST)
+        assert not list(credentials(home).iterdir())
+
+
 @root
 def test_a_read_only_state_directory_keeps_nobody_from_fetching_and_storing(filled: Home) -> None:
     with read_only(state(filled)):

@@ -9,6 +9,7 @@ import pytest
 
 from tokenward_protocol.recipes import (
     ALWAYS,
+    ASKER,
     MOST_KEPT,
     USUAL_KEPT,
     Recipe,
@@ -26,6 +27,8 @@ def test_a_recipe_reads_back_what_it_wrote() -> None:
     recipe = Recipe((PROGRAM, "a", "ü"), "json", 3600, 5, ALWAYS)
     assert read_recipe(recipe.as_table()) == recipe
     assert read_recipe({"command": [PROGRAM]}) == Recipe((PROGRAM,))
+    for more in (Recipe((PROGRAM,), run_in=ASKER), Recipe((PROGRAM,), environment=("A", "B_*"))):
+        assert read_recipe(more.as_table()) == more
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,15 @@ def test_a_recipe_reads_back_what_it_wrote() -> None:
         ("lifetime", {"command": [PROGRAM], "lifetime": "forever"}),
         ("timeout", {"command": [PROGRAM], "timeout": "61s"}),
         ("attended", {"command": [PROGRAM], "attended": True}),
+        ("run-in", {"command": [PROGRAM], "run-in": "shell"}),
+        ("run-in", {"command": [PROGRAM], "run-in": "asker", "attended": "always"}),
+        ("environment", {"command": [PROGRAM], "run-in": "asker", "environment": ["A"]}),
+        ("environment", {"command": [PROGRAM], "environment": "AWS_PROFILE"}),
+        ("environment", {"command": [PROGRAM], "environment": ["*"]}),
+        ("environment", {"command": [PROGRAM], "environment": ["A*B"]}),
+        ("environment", {"command": [PROGRAM], "environment": ["LD_PRELOAD"]}),
+        ("environment", {"command": [PROGRAM], "environment": ["LD_*"]}),
+        ("environment", {"command": [PROGRAM], "environment": ["A"] * 65}),
     ],
 )
 def test_a_wrong_value_is_refused_by_the_name_of_its_key(
@@ -55,6 +67,15 @@ def test_a_wrong_value_is_refused_by_the_name_of_its_key(
     with pytest.raises(RecipeError) as refused:
         read_recipe(table)
     assert refused.value.key == key
+
+
+def test_a_name_that_ends_with_a_star_stands_for_variables_that_choose_no_code() -> None:
+    recipe = Recipe((PROGRAM,), environment=("AWS_PROFILE", "CLOUDSDK_*", "PAT*", "AZURE_*"))
+    names = ["AWS_PROFILE", "CLOUDSDK_CORE_ACCOUNT", "AZURE_TENANT", "CLOUDSDK_"]
+    assert [name for name in names if recipe.passes(name)] == names
+    others = ["AWS_PROFILE_2", "HOME", "PATH", "CLOUDSDK_PYTHON", "CLOUDSDK_PYTHON_ARGS"]
+    others += ["CLOUDSDK_ROOT_DIR", "AZURE_EXTENSION_DIR", "CLOUDSDK_A=B", "CLOUDSDK_\0"]
+    assert not [name for name in others if recipe.passes(name)]
 
 
 def test_an_unknown_key_is_refused() -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.coroutines import pytest_pyfunc_call  # noqa: F401 - a hook
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

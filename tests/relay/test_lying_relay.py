@@ -7,6 +7,7 @@ behind a real socket.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import os
@@ -30,6 +31,7 @@ from tokenward_protocol.messages import make_request
 from tokenward_protocol.packing import unpack
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 INDEX = "https://index.example/simple/"
@@ -169,16 +171,14 @@ def played(
     monkeypatch.setattr(process, "worker_command", lambda _job: command)
 
 
-def with_agent(root: Path, scenario: Any) -> None:
-    async def whole() -> None:
-        agent = Agent(root)
-        await agent.open()
-        try:
-            await scenario(agent)
-        finally:
-            await agent.close()
-
-    asyncio.run(whole())
+@contextlib.asynccontextmanager
+async def one_agent(root: Path) -> AsyncIterator[Agent]:
+    agent = Agent(root)
+    await agent.open()
+    try:
+        yield agent
+    finally:
+        await agent.close()
 
 
 REFUSED: dict[str, dict[str, Any]] = {
@@ -202,13 +202,12 @@ REFUSED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("question", REFUSED.values(), ids=REFUSED.keys())
-def test_a_question_for_what_was_not_granted_is_refused_and_the_run_goes_on(
+async def test_a_question_for_what_was_not_granted_is_refused_and_the_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: dict[str, Any]
 ) -> None:
     fair = {"id": 2, "ask": "read", "grant": READ}
     played(monkeypatch, tmp_path, frame({"id": 1, **question}) + frame(fair))
-
-    async def scenario(agent: Agent) -> None:
+    async with one_agent(tmp_path) as agent:
         client = await agent.client()
         assert (await client.run())["ok"] is True
         await until_in_loop(lambda: len(agent.got()) == 2)
@@ -218,8 +217,6 @@ def test_a_question_for_what_was_not_granted_is_refused_and_the_run_goes_on(
         assert answers[2] == ({"ok": True, "username": "ana", "id": 2, "size": len(SECRET)}, SECRET)
         assert agent.count == 1
         assert agent.log("publish") == []
-
-    with_agent(tmp_path, scenario)
 
 
 BROKEN: dict[str, bytes] = {
@@ -241,12 +238,11 @@ BROKEN: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("said", BROKEN.values(), ids=BROKEN.keys())
-def test_what_is_no_message_ends_the_run_and_nothing_else(
+async def test_what_is_no_message_ends_the_run_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
     played(monkeypatch, tmp_path, said)
-
-    async def scenario(agent: Agent) -> None:
+    async with one_agent(tmp_path) as agent:
         client = await agent.client()
         answer = await client.run()
         assert answer["ok"] is True
@@ -256,8 +252,6 @@ def test_what_is_no_message_ends_the_run_and_nothing_else(
         assert agent.got() == []
         await until_in_loop(lambda: not there(str(answer["folder"])))
         assert (await client.ask("hello"))["ok"] is True
-
-    with_agent(tmp_path, scenario)
 
 
 @pytest.mark.parametrize(
@@ -274,13 +268,12 @@ def test_what_is_no_message_ends_the_run_and_nothing_else(
     ],
     ids=["nothing", "too-long", "list", "empty", "no-port", "odd-port", "no-reason", "refuses"],
 )
-def test_a_relay_that_does_not_start_is_a_failed_run_that_leaves_nothing(
+async def test_a_relay_that_does_not_start_is_a_failed_run_that_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begins: bytes
 ) -> None:
     played(monkeypatch, tmp_path, begins=begins)
     monkeypatch.setattr(process, "START_SECONDS", 1.0)
-
-    async def scenario(agent: Agent) -> None:
+    async with one_agent(tmp_path) as agent:
         client = await agent.client()
         await client.run()
         before = own_descriptors()
@@ -292,10 +285,8 @@ def test_a_relay_that_does_not_start_is_a_failed_run_that_leaves_nothing(
         assert own_descriptors() <= before
         assert list(agent.root.glob("*.runs/*")) == []
 
-    with_agent(tmp_path, scenario)
 
-
-def test_reports_of_uploads_that_were_not_allowed_are_in_no_log(
+async def test_reports_of_uploads_that_were_not_allowed_are_in_no_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = {"tell": "published", "grant": PUBLISH, "status": "200", **FACTS}
@@ -310,8 +301,7 @@ def test_reports_of_uploads_that_were_not_allowed_are_in_no_log(
         second,  # the same file again, at the same time
     ]
     played(monkeypatch, tmp_path, b"".join(map(frame, says)))
-
-    async def scenario(agent: Agent) -> None:
+    async with one_agent(tmp_path) as agent:
         client = await agent.client()
         assert (await client.run())["ok"] is True
         await until_in_loop(lambda: len(agent.got()) == 2)
@@ -321,18 +311,15 @@ def test_reports_of_uploads_that_were_not_allowed_are_in_no_log(
         await agent.engine.run_requests.end("as a lock does")
         assert [line["status"] for line in agent.log("published")] == ["unknown", "unknown"]
 
-    with_agent(tmp_path, scenario)
 
-
-def test_the_status_of_an_upload_is_a_number_or_one_of_two_words(
+async def test_the_status_of_an_upload_is_a_number_or_one_of_two_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = ["200", "unknown", "not-sent", "", "20", "fine\nand more", "x" * 99, 201, None, ["1"]]
     ask = {"ask": "publish", "grant": PUBLISH, **FACTS}
     says = [{"id": number, **ask} for number, _ in enumerate(said)]
     played(monkeypatch, tmp_path, b"".join(map(frame, says)))
-
-    async def scenario(agent: Agent) -> None:
+    async with one_agent(tmp_path) as agent:
         client = await agent.client()
         assert (await client.run())["ok"] is True
         await until_in_loop(lambda: len(agent.got()) == len(said))
@@ -342,27 +329,22 @@ def test_the_status_of_an_upload_is_a_number_or_one_of_two_words(
         found = [line["status"] for line in agent.log("published")]
         assert found == ["200", "unknown", "not-sent", *["unknown"] * 4, "201", *["unknown"] * 2]
 
-    with_agent(tmp_path, scenario)
 
-
-def test_a_second_question_with_the_number_of_an_upload_is_refused(
+async def test_a_second_question_with_the_number_of_an_upload_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the log would lose the end of the first."""
     ask = {"id": 1, "ask": "publish", "grant": PUBLISH, **FACTS}
     played(monkeypatch, tmp_path, frame(ask) + frame(ask))
-
-    async def scenario(agent: Agent) -> None:
+    async with one_agent(tmp_path) as agent:
         client = await agent.client()
         assert (await client.run())["ok"] is True
         await until_in_loop(lambda: len(agent.got()) == 2)
         assert sorted(header["ok"] for header, _ in agent.got()) == [False, True]
         assert len(agent.log("publish")) == 1
 
-    with_agent(tmp_path, scenario)
 
-
-def test_an_answer_that_fails_within_the_agent_is_a_refusal(
+async def test_an_answer_that_fails_within_the_agent_is_a_refusal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played(monkeypatch, tmp_path, frame({"id": 1, "ask": "read", "grant": READ}))
@@ -370,7 +352,7 @@ def test_an_answer_that_fails_within_the_agent_is_a_refusal(
     async def fails(*_: object) -> None:
         raise RuntimeError(SECRET.decode())
 
-    async def scenario(agent: Agent) -> None:
+    async with one_agent(tmp_path) as agent:
         monkeypatch.setattr("tokenward_agent.requests.run_answers.RunAnswers._ask", fails)
         client = await agent.client()
         assert (await client.run())["ok"] is True
@@ -380,16 +362,13 @@ def test_an_answer_that_fails_within_the_agent_is_a_refusal(
         assert SECRET.decode() not in repr(header)
         assert agent.count == 1
 
-    with_agent(tmp_path, scenario)
 
-
-def test_no_more_runs_begin_than_there_may_be_not_even_at_once(
+async def test_no_more_runs_begin_than_there_may_be_not_even_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played(monkeypatch, tmp_path)
     monkeypatch.setattr(runs, "MOST_RUNS", 3)
-
-    async def scenario(agent: Agent) -> None:
+    async with one_agent(tmp_path) as agent:
         clients = [await agent.client() for _ in range(6)]
         answers = await asyncio.gather(*(client.run() for client in clients))
         assert sorted(answer["ok"] for answer in answers) == [False] * 3 + [True] * 3
@@ -399,13 +378,12 @@ def test_no_more_runs_begin_than_there_may_be_not_even_at_once(
         assert agent.count == 0
         assert (await clients[0].run())["code"] == "busy"  # the commands of ended runs live on
 
-    with_agent(tmp_path, scenario)
 
-
-def test_a_client_that_asks_for_grants_and_never_for_a_run_keeps_nothing(
+async def test_a_client_that_asks_for_grants_and_never_for_a_run_keeps_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scenario(agent: Agent) -> None:
+    played(monkeypatch, tmp_path)
+    async with one_agent(tmp_path) as agent:
         requests = agent.engine.run_requests
         for _ in range(40):
             client = await agent.client()
@@ -427,16 +405,12 @@ def test_a_client_that_asks_for_grants_and_never_for_a_run_keeps_nothing(
             "code"
         ] == "bad-request"  # they were for one run
 
-    played(monkeypatch, tmp_path)
-    with_agent(tmp_path, scenario)
 
-
-def test_a_lock_ends_a_run_that_is_just_beginning(
+async def test_a_lock_ends_a_run_that_is_just_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played(monkeypatch, tmp_path)
-
-    async def scenario(agent: Agent) -> None:
+    async with one_agent(tmp_path) as agent:
         (agent.root / "wait").touch()
         client, other = await agent.client(), await agent.client()
         beginning = asyncio.ensure_future(client.run())
@@ -448,16 +422,13 @@ def test_a_lock_ends_a_run_that_is_just_beginning(
         pid = int((agent.root / "pid").read_text())
         await until_in_loop(lambda: not is_running(pid))
 
-    with_agent(tmp_path, scenario)
 
-
-def test_a_lock_has_ended_the_relays_when_it_is_answered(
+async def test_a_lock_has_ended_the_relays_when_it_is_answered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask = {"id": 1, "ask": "publish", "grant": PUBLISH, **FACTS}
     played(monkeypatch, tmp_path, frame(ask))
-
-    async def scenario(agent: Agent) -> None:
+    async with one_agent(tmp_path) as agent:
         client, other = await agent.client(), await agent.client()
         answer = await client.run()
         await until_in_loop(lambda: len(agent.got()) == 1)
@@ -467,15 +438,12 @@ def test_a_lock_has_ended_the_relays_when_it_is_answered(
         assert not there(str(answer["folder"]))
         assert [line["status"] for line in agent.log("published")] == ["unknown"]
 
-    with_agent(tmp_path, scenario)
 
-
-def test_an_agent_that_ends_while_a_run_begins_leaves_no_relay(
+async def test_an_agent_that_ends_while_a_run_begins_leaves_no_relay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played(monkeypatch, tmp_path)
-
-    async def scenario(agent: Agent) -> None:
+    async with one_agent(tmp_path) as agent:
         (agent.root / "wait").touch()
         client = await agent.client()
         beginning = asyncio.ensure_future(client.run())
@@ -486,10 +454,8 @@ def test_an_agent_that_ends_while_a_run_begins_leaves_no_relay(
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await beginning
 
-    with_agent(tmp_path, scenario)
 
-
-def test_a_lock_at_the_moment_of_a_yes_leaves_no_answer_and_a_line_that_says_so(
+async def test_a_lock_at_the_moment_of_a_yes_leaves_no_answer_and_a_line_that_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played(monkeypatch, tmp_path, frame({"id": 1, "ask": "publish", "grant": PUBLISH, **FACTS}))
@@ -503,8 +469,7 @@ def test_a_lock_at_the_moment_of_a_yes_leaves_no_answer_and_a_line_that_says_so(
         return found
 
     yes = asyncio.Event()
-
-    async def scenario(agent: Agent) -> None:
+    async with one_agent(tmp_path) as agent:
         monkeypatch.setattr(RunAnswers, "_ask", asks)
         client, other = await agent.client(), await agent.client()
         assert (await client.run())["ok"] is True
@@ -515,15 +480,12 @@ def test_a_lock_at_the_moment_of_a_yes_leaves_no_answer_and_a_line_that_says_so(
         assert [line["status"] for line in agent.log("published")] == ["not-sent"]
         assert [header for header, _ in agent.got() if "id" in header] == []
 
-    with_agent(tmp_path, scenario)
 
-
-def test_a_run_ends_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_ends_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the clock that counts sleep."""
     played(monkeypatch, tmp_path)
     monkeypatch.setattr(runs, "_LOOK_SECONDS", 0.01)
-
-    async def scenario(agent: Agent) -> None:
+    async with one_agent(tmp_path) as agent:
         client = await agent.client()
         assert (await client.run())["ok"] is True
         agent.engine.clock.boot_now += 24 * 3600 - 1
@@ -532,11 +494,9 @@ def test_a_run_ends_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         agent.engine.clock.boot_now += 1
         await until_in_loop(lambda: agent.count == 0)
 
-    with_agent(tmp_path, scenario)
 
-
-def test_the_next_agent_removes_what_a_killed_one_left_of_its_runs(tmp_path: Path) -> None:
-    async def scenario(agent: Agent) -> None:
+async def test_the_next_agent_removes_what_a_killed_one_left_of_its_runs(tmp_path: Path) -> None:
+    async with one_agent(tmp_path) as agent:
         left, others = agent.root / "agent.sock.runs/0a1b", agent.root / "b.sock.runs/0a1b"
         target = agent.root / "precious"
         for folder in (left, others, target):
@@ -551,25 +511,20 @@ def test_the_next_agent_removes_what_a_killed_one_left_of_its_runs(tmp_path: Pat
         agent.engine.run_requests.remove_leftovers()
         assert (target / "x.pem").exists()
 
-    with_agent(tmp_path, scenario)
 
-
-def test_the_folder_of_a_run_is_closed_to_others_and_goes_with_it(
+async def test_the_folder_of_a_run_is_closed_to_others_and_goes_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played(monkeypatch, tmp_path)
-
-    async def scenario(agent: Agent) -> None:
-        os.umask(0)
-        client = await agent.client()
-        folder = str((await client.run())["folder"])
-        assert os.stat(folder).st_mode & 0o777 == 0o700  # noqa: PTH116
-        assert os.listdir(folder) == []  # noqa: PTH208 - and no key of any kind
-        await agent.engine.run_requests.end("as a lock does")
-        assert not there(folder)
-
     before = os.umask(0o77)
     try:
-        with_agent(tmp_path, scenario)
+        async with one_agent(tmp_path) as agent:
+            os.umask(0)
+            client = await agent.client()
+            folder = str((await client.run())["folder"])
+            assert os.stat(folder).st_mode & 0o777 == 0o700  # noqa: PTH116
+            assert os.listdir(folder) == []  # noqa: PTH208 - and no key of any kind
+            await agent.engine.run_requests.end("as a lock does")
+            assert not there(folder)
     finally:
         os.umask(before)

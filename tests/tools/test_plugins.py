@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.auth_commands import PROGRAMS
 from support.home import Home
 from support.inspection.held_texts import files_with
 from support.servers.cloud_apis import (
@@ -136,6 +137,34 @@ def test_the_real_aws_makes_a_credential_as_a_command(at: Home) -> None:
         assert "The security token included in the request is expired" in told
 
 
+def test_the_real_aws_has_the_profile_of_what_asks_or_the_one_that_a_login_passed_on(
+    at: Home,
+) -> None:
+    program = at.path / ".local" / "bin" / "aws"
+    program.symlink_to(programs("aws") / "aws")
+    command = [str(program), "codeartifact", "get-authorization-token", "--domain", "team"]
+    command += ["--domain-owner", "111122223333", "--region", "eu-central-1", "--output", "json"]
+    settings = at.path / ".config" / "tokenward" / "config.toml"
+    table = f'[services.team]\nurl = "{CODEARTIFACT}"\nusername = "aws"\ncommand = {command}\n'
+    usual = settings.read_text() + table
+    ours = {"PYTHON_KEYRING_BACKEND": "tokenward.keyring_backend.Keyring"}
+    with Loopback(CodeArtifact("AKIAHOME", "AKIAWORK")) as aws:
+        configure_aws(at.path, aws.url)
+        settings.write_text(usual + 'run-in = "asker"\n')
+        assert at.done("token", "team", AWS_PROFILE="work") == "codeartifact-AKIAWORK-1\n"
+        assert at.done("token", "team") == "codeartifact-AKIAHOME-2\n"
+        get = f"{PROGRAMS / 'keyring'} get {CODEARTIFACT} aws"
+        got = at.run("sh", "-c", f"{get}; {get}", **ours, AWS_PROFILE="work")
+        assert got.stdout == "codeartifact-AKIAWORK-3\n" * 2, got.stderr
+
+        settings.write_text(usual + 'environment = ["AWS_*"]\n')
+        told = at.said("login", "team", AWS_PROFILE="work")
+        assert "aws gets these as they are now: AWS_PROFILE." in told
+        assert at.done("token", "team") == "codeartifact-AKIAWORK-4\n"
+        at.done("agent", "restart")
+        assert at.run("sh", "-c", get, **ours).stdout == "codeartifact-AKIAWORK-5\n"
+
+
 def test_microsofts_plugin_is_adopted_with_the_proxy_and_the_feeds_of_this_shell(at: Home) -> None:
     user = "VssSessionToken"
     with AzureFeed(at.path, user, "azure-token") as azure:
@@ -238,3 +267,45 @@ def test_after_setup_a_plugin_is_adopted_by_either_reader(at: Home) -> None:
             keyring = at.path / ".local" / "bin" / "keyring"
             got = at.run(keyring, "get", "--mode=creds", GOOGLE)
             assert got.stdout == f"oauth2accesstoken\ngoogle-{number}\n"
+
+
+def test_doctor_names_a_plugin_that_is_no_longer_beside_tokenward(at: Home) -> None:
+    use_library(at, "keyrings.codeartifact.CodeArtifactBackend")
+    config = at.path / ".config" / "python_keyring" / "keyringrc.cfg"
+    with Loopback(CodeArtifact("AKIAHOME", "AKIAWORK")) as aws:
+        configure_aws(at.path, aws.url)
+        at.done("login", CODEARTIFACT, "-u", "aws", "--adopt")
+        assert "1 credential adopted from keyrings can be read." in at.done("doctor", "-v")
+        config.rename(config.with_suffix(".away"))
+        told = at.auth("doctor")
+        assert told.returncode == 2
+        words = " ".join(told.stdout.split())
+        assert "PROBLEM plug-ins: keyrings.codeartifact, the plug-in of keyring for" in words
+        assert "pip install keyrings.codeartifact`" in words
+        config.with_suffix(".away").rename(config)
+        assert at.auth("doctor").returncode == 0
+
+
+def test_pip_in_an_activated_environment_is_answered_by_the_plugin_there_after_setup(
+    at: Home,
+) -> None:
+    """pip skips the `keyring` of its own environment and takes ours, which passes on to it."""
+    (at.path / ".local" / "bin" / "keyring").unlink()
+    at.done("setup", "keyring")
+    with Loopback(GoogleOAuth()) as google:
+        account = at.path / "account.json"
+        write_service_account(account, google.url)
+        environment = programs("plugins")
+        activated = {
+            "GOOGLE_APPLICATION_CREDENTIALS": str(account),
+            "PATH": f"{environment}:{at.environment['PATH']}",
+            "VIRTUAL_ENV": str(environment.parent),
+        }
+        asks = (
+            "import sysconfig; from pip._internal.network.auth import get_keyring_provider as get;"
+            f" sysconfig.get_path = lambda _: {str(environment)!r};"
+            f" print(get('subprocess').get_auth_info({GOOGLE!r}, 'oauth2accesstoken'))"
+        )
+        python = programs("pip") / "python"
+        done = at.run(python, "-c", asks, **activated)
+        assert done.stdout == "('oauth2accesstoken', 'google-1')\n", done.stderr

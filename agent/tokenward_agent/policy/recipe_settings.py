@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 
 class ConfiguredRecipe(NamedTuple):
-    """The recipe for an account: `service` is a key."""
+    """The recipe for an account: `service` is a key, `name` that of its table."""
 
     service: str
     username: str
     recipe: Recipe
+    name: str
 
 
 def read_recipe_settings(table: Mapping[str, Any]) -> tuple[ConfiguredRecipe, ...]:
@@ -56,5 +57,5 @@ def read_recipe_settings(table: Mapping[str, Any]) -> tuple[ConfiguredRecipe, ..
                     service = strip_index_suffix(parse_service_url(url).key)
                 except ServiceError:
                     raise ValueError(f"has a {shown} whose `{key}` is not a URL") from None
-                found[service, username] = ConfiguredRecipe(service, username, recipe)
+                found[service, username] = ConfiguredRecipe(service, username, recipe, name)
     return tuple(found.values())

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from tokenward_protocol import urls
 from tokenward_protocol.index_endpoint import origin
 from tokenward_protocol.proxy_url import parse_proxy_url
-from tokenward_protocol.urls import ServiceError, parse_service_url, strip_index_suffix
+from tokenward_protocol.urls import key_of, strip_index_suffix
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -109,11 +109,6 @@ def _read_paths(entry: Mapping[str, Any], key: str, name: str) -> tuple[str, ...
 
 def _keys(entry: Mapping[str, Any]) -> set[str]:
     """Return the services that an entry is about."""
-    found = set()
-    for url in (entry.get("url"), entry.get("publish-url")):
-        try:
-            if isinstance(url, str):
-                found.add(strip_index_suffix(parse_service_url(url).key))
-        except ServiceError:
-            continue
-    return found
+    urls = (entry.get("url"), entry.get("publish-url"))
+    keys = [key_of(url) for url in urls if isinstance(url, str)]
+    return {strip_index_suffix(key) for key in keys if key}

@@ -85,6 +85,8 @@ class CredentialRequests:
             notes += [other] if other else []
             lifetime = min((s for s in (lifetime, end) if s is not None), default=None)
         if request.flag("memory"):
+            if adopt is not None:
+                return await self._adopt_in_memory(request, service, username, body)
             return self._keep_in_memory(request, service, username, body)
         token = None if adopt is not None else self._derived_tokens.read_open_token(body)
         made = None
@@ -251,23 +253,46 @@ class CredentialRequests:
                 "bad-request",
                 "A login in memory needs a secret and a lifetime, and takes nothing else.",
             )
-        if self._opening.is_locked:
-            raise Failure("locked", "The agent is locked.", "`auth unlock`")
+        self._require_unlocked()
         before = self._changes.keep_in_memory(service, username, body, lifetime)
         return self._store(request, service, MEMORY, [], before)
 
+    async def _adopt_in_memory(
+        self, request: Request, service: str, username: str, variables: memoryview
+    ) -> Answer:
+        """Adopt a credential until the agent ends or is locked, where no vault can be written."""
+        if request.arguments.keys() & {"provider", "lifetime", "unread"}:
+            raise Failure("bad-request", "An adoption in memory takes no provider and no lifetime.")
+        self._require_unlocked()
+        source, made = await self._read_adopted(request, service, username, None, variables)
+        self._require_unlocked()
+        before = self._changes.keep_in_memory(service, username, variables, None, source)
+        self._keep(service, username, before, made)
+        end = None if made is None or made.end is None else made.end.wall_end
+        return self._store(request, service, MEMORY, [], before, expires=end)
+
+    def _require_unlocked(self) -> None:
+        if self._opening.is_locked:
+            raise Failure("locked", "The agent is locked.", "`auth unlock`")
+
     async def _read_adopted(
-        self, request: Request, service: str, username: str, provider: str, variables: memoryview
+        self,
+        request: Request,
+        service: str,
+        username: str,
+        provider: str | None,
+        variables: memoryview,
     ) -> tuple[AdoptedSource, Made | None]:
         """Return where a credential is read, and what is there: no entry points to nothing.
 
         It is not read if `auth refresh` is to do that. If the vault does not exist yet, what was
         read waits for the next such login: no vault is made for nothing. Raise Failure.
         """
-        is_absent = self._vaults.of(provider)[0].state == "absent"
-        if not is_absent:
+        is_absent = provider is not None and self._vaults.of(provider)[0].state == "absent"
+        if provider is not None and not is_absent:
             self._changes.require_open(provider)
-        source = self._adopted.source(request.text("reader"), provider, str(request.text("adopt")))
+        spelling = str(request.text("adopt"))
+        source = self._adopted.source(request.text("reader"), provider or "", spelling)
         if source.reader == "subprocess":
             self._adopted.choose_program(request.text("program"))
         if request.flag("unread"):

@@ -21,18 +21,14 @@ from typing import NamedTuple
 from tokenward_agent.failure import Failure
 from tokenward_agent.policy.deciding import PolicyInput
 from tokenward_agent.requests.attenuation import Restriction, read_projects
+from tokenward_agent.requests.dispatch import ChosenFetch
 from tokenward_agent.requests.forms import CHILD, RELAY, WHOLE
 from tokenward_agent.requests.grants import Grant
 from tokenward_agent.requests.naming import candidate_services
 from tokenward_agent.requests.relay_sharing import SharedIndex, describe_relay
 from tokenward_agent.requests.run_answers import RunGrant
 from tokenward_agent.requests.runs import publish_draft, read_draft
-from tokenward_agent.requests.share_answers import (
-    Share,
-    ShareFetch,
-    other_handlers,
-    share_ended_error,
-)
+from tokenward_agent.requests.share_answers import Share, fetch_handlers, share_ended_error
 from tokenward_agent.requests.share_request import ShareRequest
 from tokenward_agent.requests.sharing import shut_error
 from tokenward_agent.store.closed_vaults import origin
@@ -46,7 +42,6 @@ if TYPE_CHECKING:
 
     from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.policy.share_settings import ConfiguredShare, SharedService
-    from tokenward_agent.requests.dispatch import FetchHandler, SyncHandler
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.relay_sharing import MakeDispatch, RelayShares
     from tokenward_agent.requests.runs import Draft
@@ -55,7 +50,6 @@ if TYPE_CHECKING:
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.answer import Answer
-    from tokenward_agent.wire.listener import Dispatch
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
@@ -165,31 +159,24 @@ class DeclaredShares:
                 declared.tunnels,
             )
         else:
-            self._shares.open(declared.at, (), wanted, facts, self._fetches_of(share))
+            fetch = ChosenFetch(lambda request: self._choose(share, request))
+            dispatch = self._dispatch(declared.at, *fetch_handlers(fetch))
+            self._shares.open(declared.at, (), wanted, facts, dispatch)
         for each in facts:
             said = {key: value for key, value in each.items() if value}
             self._note(
                 {"decision": "done", "socket": declared.at, "uids": [*declared.uids], **said}
             )
 
-    def _fetches_of(self, share: ConfiguredShare) -> Dispatch:
-        quick: Mapping[str, SyncHandler] = other_handlers()
-        return self._dispatch(share.declared.at, _DeclaredFetch(self, share), quick, {})
-
-    def fetch_for(self, share: ConfiguredShare, request: Request) -> FetchHandler:
-        """Return what answers a fetch at a declared share. Raise Failure."""
+    def _choose(self, share: ConfiguredShare, request: Request) -> tuple[Fetch, Request]:
+        """Return what answers a fetch at a declared share, and as which fetch. Raise Failure."""
         self._require_declared(share)
         username = request.text("username")  # of two named accounts it tells which is meant
         for place in candidate_services(request):
             for service in share.services:
                 if place in service.scopes and username in {None, service.username or username}:
                     part = self._part(share, service, place, read_projects(request))
-                    return ShareFetch(
-                        part,
-                        self._make_fetch(part),
-                        self._vaults.clock,
-                        self._shares.require_usable,
-                    )
+                    return self._make_fetch(part), self._shares.narrow(part, request)
         names = ", ".join(each.name for each in share.services)
         raise Failure("not-found", f"This socket hands out credentials only for {names}.")
 
@@ -330,21 +317,6 @@ class DeclaredShares:
     ) -> Share:
         grant = Grant(found.record.login, RELAY, None, None)
         return self._share_of(share, scope, found, grant, projects, purpose)
-
-
-class _DeclaredFetch:
-    """Answers the fetches at a declared share."""
-
-    def __init__(self, shares: DeclaredShares, share: ConfiguredShare) -> None:
-        self._shares, self._share = shares, share
-
-    def try_fetch(self, request: Request) -> Answer | None:
-        """Answer at once; return None if the fetch has to wait. Raise Failure."""
-        return self._shares.fetch_for(self._share, request).try_fetch(request)
-
-    async def fetch(self, request: Request, body: memoryview) -> Answer:
-        """Answer after waiting. Raise Failure."""
-        return await self._shares.fetch_for(self._share, request).fetch(request, body)
 
 
 def _published(share: ConfiguredShare, service: SharedService) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Take a request to its answer; every failure becomes an answer.
 
 Before each answer the agent checks what other agents of the directory did (store/other_agents.py).
-Quick requests are answered in the callback that read them. A request that waits for a disk, a
+Quick requests are answered in the callback that read them, and fetches if they can be. A request that waits for a disk, a
 keyring or a key derivation becomes a coroutine; its secret stays in a block of the arena until the
 coroutine ends. A defect of the agent is reported by its type and place only, never by its message.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
-    SyncHandler = Callable[[Request], Answer]
+    SyncHandler = Callable[[Request], Answer | None]  # None: it has to wait, for a slow one
     AsyncHandler = Callable[[Request, memoryview], Awaitable[Answer]]
 
     class FetchHandler(Protocol):
@@ -55,14 +55,13 @@ class Dispatch:
         directory: str,
         arena: Arena,
         other_agents: OtherAgents,
-        fetch: FetchHandler,
         recorder: Recorder,
         on_request: Callable[[str], None],
         quick: Mapping[str, SyncHandler],
         slow: Mapping[str, AsyncHandler],
     ) -> None:
         self._directory, self._arena, self._other_agents = directory, arena, other_agents
-        self._fetch, self._recorder, self._on_request = fetch, recorder, on_request
+        self._recorder, self._on_request = recorder, on_request
         self._quick, self._slow = quick, slow
 
     def __call__(self, request: Request, body: memoryview) -> Answer | Awaitable[Answer]:
@@ -81,24 +80,19 @@ class Dispatch:
                 raise Failure("bad-request", f"The provider must be one of {', '.join(PROVIDERS)}.")
             if self._other_agents.check():
                 return self._answer_later(self._answer_after_catch_up, request, body)
-            if request.op == "fetch":
-                return self._fetch.try_fetch(request) or self._answer_later(
-                    self._fetch.fetch, request, body
-                )
-            quick = self._quick.get(request.op)
-            if quick is not None:
-                return quick(request)
-            return self._answer_later(self._slow[request.op], request, body)
+            return self._try(request) or self._answer_later(self._slow[request.op], request, body)
         except Exception as error:  # noqa: BLE001 - every request is answered
             return failure_answer(request.number, failure_of(error))
 
     async def _answer_after_catch_up(self, request: Request, body: memoryview) -> Answer:
         """Read what other agents saved, then answer."""
         await self._other_agents.catch_up()
-        if request.op == "fetch":
-            return self._fetch.try_fetch(request) or await self._fetch.fetch(request, body)
+        return self._try(request) or await self._slow[request.op](request, body)
+
+    def _try(self, request: Request) -> Answer | None:
+        """Answer at once; return None if that has to wait."""
         quick = self._quick.get(request.op)
-        return await self._slow[request.op](request, body) if quick is None else quick(request)
+        return None if quick is None else quick(request)
 
     def _answer_later(
         self, handler: AsyncHandler, request: Request, body: memoryview
@@ -117,6 +111,23 @@ class Dispatch:
             self._arena.release(block)
         self._recorder.record_decision(request, answer)
         return answer
+
+
+class ChosenFetch:
+    """Fetches by what `choose` returns: what answers a request, and the request to answer."""
+
+    def __init__(self, choose: Callable[[Request], tuple[FetchHandler, Request]]) -> None:
+        self._choose = choose
+
+    def try_fetch(self, request: Request) -> Answer | None:
+        """Answer at once; return None if the fetch has to wait. Raise Failure."""
+        handler, chosen = self._choose(request)
+        return handler.try_fetch(chosen)
+
+    async def fetch(self, request: Request, body: memoryview) -> Answer:
+        """Answer after waiting. Raise Failure."""
+        handler, chosen = self._choose(request)
+        return await handler.fetch(chosen, body)
 
 
 def _entries_of(error: Ambiguous) -> dict[str, Value]:

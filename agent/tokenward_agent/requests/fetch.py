@@ -88,11 +88,11 @@ if TYPE_CHECKING:
         ) -> None: ...
 
     class _Made(Protocol):
-        def ready(self, record: Record, /) -> Made | None: ...
+        def ready(self, record: Record, peer: object = None, /) -> Made | None: ...
         def peek(self, record: Record, /) -> Made | None: ...
         def details(self, record: Record, /) -> dict[str, Value]: ...
         def renew_if_due(self, record: Record, /) -> None: ...
-        async def read(self, record: Record, /, *, attended: bool) -> Made: ...
+        async def read(self, record: Record, peer: object = None, /, *, attended: bool) -> Made: ...
 
     class _Authorizer(Protocol):
         file: PolicyFile
@@ -142,7 +142,7 @@ class Fetch:
             raise self._not_found_error(request)
         secret: SecretSource = found.secret()
         if found.record.adopted is not None:
-            made = self._made.ready(found.record)
+            made = self._made.ready(found.record, request.peer)
             if made is None:
                 return None
             found, secret = _with_end(found, made), made.secret
@@ -157,12 +157,12 @@ class Fetch:
         restriction = read_restriction(request)
         known = NOTHING if restriction.needs_no_evidence else await self._detector.detect(request)
 
-        def going_of(record: Record, secret: SecretSource) -> Delivery:
+        def make(record: Record, secret: SecretSource) -> Delivery:
             return Delivery(self._derived_tokens, record, secret, restriction, known.projects)
 
         projects = restriction.projects or known.projects
         found, delivery, authorization = await self.authorize(
-            request, going_of, _describe_grant, projects
+            request, make, _describe_grant, projects, request.peer
         )
         return self._hand_out(request, known, authorization, found, delivery)
 
@@ -194,21 +194,14 @@ class Fetch:
         answer = self._hand_out(request, Evidence(projects, "form"), authorization, found, delivery)
         return answer, found.record.login, authorization
 
-    async def authorize_run(
-        self, request: Request, describe_grant: DescribeGrant
-    ) -> tuple[StoredRecord, Authorization]:
-        """Return the entry that a run may read with, once the policy allows it. Raise Failure."""
-        found, _, authorization = await self.authorize_share(request, (), ("read",), describe_grant)
-        return found, authorization
-
-    async def authorize_share(
+    async def authorize_relay(
         self,
         request: Request,
         projects: tuple[str, ...],
         bounds: tuple[object, ...],
         describe_grant: DescribeGrant,
     ) -> tuple[StoredRecord, Delivery, Authorization]:
-        """Return what the runs of a share may have for these projects, once allowed. Raise Failure."""
+        """Return what relays may have for these projects, once allowed. Raise Failure."""
         restriction = read_restriction(request)
 
         def make(record: Record, secret: SecretSource) -> Delivery:
@@ -218,13 +211,6 @@ class Fetch:
 
         return await self.authorize(request, make, describe_grant, projects)
 
-    async def find(self, request: Request, projects: tuple[str, ...] | None = ()) -> StoredRecord:
-        """Return the entry that answers for projects, after opening vaults. Raise Failure.
-
-        With None it is any of its account, for what uses none of them.
-        """
-        return await self._find_after_opening(request, projects)
-
     async def name_entry(self, request: Request, projects: tuple[str, ...]) -> str | None:
         """Return the name of the entry that a run for these projects reads with. Raise Failure.
 
@@ -232,11 +218,11 @@ class Fetch:
         first.
         """
         try:
-            found = await self._find_after_opening(request, projects)
+            found = await self.find(request, projects)
         except Ambiguous:
             if len(projects) < 2:
                 raise
-            found = await self._find_after_opening(request, projects[:1])
+            found = await self.find(request, projects[:1])
         if len(self._account(request)) < 2:
             return None
         return " ".join(self._vaults.entry(found).limits or ())
@@ -247,12 +233,14 @@ class Fetch:
         make_delivery: MakeDelivery,
         describe_grant: DescribeGrant,
         projects: tuple[str, ...],
+        peer: object = None,
     ) -> tuple[StoredRecord, Delivery, Authorization]:
         """Return what may be handed out, once the policy and, if it says so, the user allow it.
 
-        Nothing is awaited between that decision and the return. Raise Failure.
+        `peer` is who could run a command itself, None if what it makes is for others, too. Nothing is
+        awaited between that decision and the return. Raise Failure.
         """
-        found, secret = await self._find_with_secret(request, projects)
+        found, secret = await self._find_with_secret(request, projects, peer)
         delivery = make_delivery(found.record, secret)
         authorization = self._authorizer.try_authorize(request, delivery)
         if authorization is not None:
@@ -260,7 +248,7 @@ class Fetch:
         authorization = await self._authorizer.authorize(request, delivery, describe_grant)
         if self._opening.other_agents.check():
             await self._opening.other_agents.catch_up()
-        found, secret = await self._find_with_secret(request, projects)
+        found, secret = await self._find_with_secret(request, projects, peer)
         again = make_delivery(found.record, secret)
         if authorization.grant is not None:
             authorization.grant.require_covers(again.grant_under(authorization.terms))
@@ -268,7 +256,7 @@ class Fetch:
 
     async def describe(self, request: Request, _body: memoryview) -> Answer:
         """Return what is known of a credential; nothing in the answer can be used as one."""
-        found = await self._find_after_opening(request, read_projects(request))
+        found = await self.find(request, read_projects(request))
         token = None
         if found.record.adopted is None:
             token = self._derived_tokens.read_token(found.secret())
@@ -311,10 +299,12 @@ class Fetch:
             service_of(request), request.text("provider"), lookup_target(request).origins
         )
 
-    async def _find_after_opening(
-        self, request: Request, projects: tuple[str, ...] | None
-    ) -> StoredRecord:
-        """Look up the entry, after opening vaults that open without the user."""
+    async def find(self, request: Request, projects: tuple[str, ...] | None = ()) -> StoredRecord:
+        """Return the entry that answers for projects. Raise Failure.
+
+        Vaults that open without the user are opened first. With None it is any entry of its
+        account, for what uses no projects.
+        """
         provider = request.text("provider")
         if self._opening.can_open(provider, session_bus(request)):
             await self._opening.open_unattended(
@@ -326,17 +316,17 @@ class Fetch:
         return found
 
     async def _find_with_secret(
-        self, request: Request, projects: tuple[str, ...]
+        self, request: Request, projects: tuple[str, ...], peer: object = None
     ) -> tuple[StoredRecord, SecretSource]:
         """Return the entry and its secret, read from its keyring or made by its command.
 
         Neither is done if the policy denies the record whatever would be handed out.
         """
-        found = await self._find_after_opening(request, projects)
+        found = await self.find(request, projects)
         if found.record.adopted is None:
             return found, found.secret()
         self._authorizer.refuse_denied(request, found.record)
-        made = await self._made.read(found.record, attended=request.flag("attended"))
+        made = await self._made.read(found.record, peer, attended=request.flag("attended"))
         again = self._find(request, projects)
         if again is None or again.record.login != found.record.login:
             raise replaced_error()

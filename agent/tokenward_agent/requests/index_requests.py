@@ -10,6 +10,7 @@ A process behind a relay is refused: it could revoke what it uses.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
@@ -21,13 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenward_agent.arena import Arena
-    from tokenward_agent.failure import SecretSource
     from tokenward_agent.policy.file import PolicyFile
-    from tokenward_agent.requests.attenuation import Restriction
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.grants import Grant
-    from tokenward_agent.store.derived_tokens import DerivedTokens
-    from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.answer import Answer
     from tokenward_agent.wire.request import Request
 
@@ -62,15 +59,7 @@ class IndexRequests:
         def describe(_grant: Grant) -> list[str]:
             return [described]
 
-        def make(
-            derived_tokens: DerivedTokens,
-            record: Record,
-            secret: SecretSource,
-            restriction: Restriction,
-            projects: tuple[str, ...],
-        ) -> WorkerDelivery:
-            return WorkerDelivery(derived_tokens, record, secret, restriction, projects, (what,))
-
+        make = partial(WorkerDelivery, bounds=(what,))
         found, _, _ = await self._fetch.fetch_for_run(request, (), describe, make)
         if found.secret is None:
             raise AssertionError  # a fetch has a secret

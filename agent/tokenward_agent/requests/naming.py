@@ -17,12 +17,7 @@ from tokenward_agent.failure import Failure
 from tokenward_agent.store.closed_vaults import origin
 from tokenward_agent.store.lookup import candidates
 from tokenward_protocol.messages import VARIABLES
-from tokenward_protocol.urls import (
-    ServiceError,
-    is_canonical,
-    parse_service_url,
-    strip_index_suffix,
-)
+from tokenward_protocol.urls import is_canonical, key_of, strip_index_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -115,12 +110,7 @@ def require_canonical(service: str) -> None:
 
 def _key_of(spelling: str) -> str | None:
     """Return the key of a URL that a credential may go to, None for any other text."""
-    if "://" not in spelling:
-        return None
-    try:
-        return parse_service_url(spelling).key
-    except ServiceError:
-        return None
+    return key_of(spelling) if "://" in spelling else None
 
 
 def session_variables(request: Request) -> dict[str, str]:

@@ -37,7 +37,7 @@ HANDED = f"{OPENED_BY['passphrase']}, or a process that can read it where the se
 """The same for a passphrase that is a credential of the service manager."""
 
 _RECIPE_BYTES = 512
-_ENTRY_BYTES = 240  # an upper bound of an entry's size without its names and its token
+_ENTRY_BYTES = 264  # an upper bound of an entry's size without its names and its token
 _IN_SHORT = ("dialect", "location", "narrows", "confined", "visible", "expires", "projects")
 """The fields of a token in a list."""
 
@@ -57,6 +57,7 @@ def describe_record(record: Record, provider: str) -> dict[str, Value]:
         "used": record.last_used,
         "expires": None if record.expires is None else record.expires.wall_end,
         "adopted": record.adopted is not None and provider != COMMAND,
+        "reader": None if record.adopted is None else record.adopted.reader,
         "sealed": record.never_shown,
         "command": None,
         "attended": None,

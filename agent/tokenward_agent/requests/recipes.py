@@ -2,7 +2,9 @@
 
 A login with `recipe` has the recipe in its body, as JSON with the keys of recipes.py, and no secret.
 The command is run once before the recipe is stored, so that no recipe is stored that does not work;
-one that needs the user (`always`) is run by `refresh`.
+one that needs the user (`always`) is run by `refresh`, and one that is run by what asks, there. If the
+body has no recipe, that of config.toml is meant, which no request changes: its program is judged and
+run, and the owner and mode of that program are stored with the variables that it gets.
 
 `refresh` without a body forgets what was made and returns the recipe, for the client to run at the
 user's terminal; with a body it keeps what the client's run made. Both are requests of the agent's own
@@ -15,13 +17,15 @@ import json
 from typing import TYPE_CHECKING
 
 from tokenward_agent.failure import Failure
+from tokenward_agent.peer.peer import Peer
 from tokenward_agent.requests.naming import changed_spellings, lookup_target, service_of
-from tokenward_agent.store.made_secrets import pin_of, require_runnable
+from tokenward_agent.store.made_secrets import Asker, pin_of, require_runnable
 from tokenward_agent.store.sealed_variables import read_variables
 from tokenward_agent.vault.record import AdoptedSource, Record
 from tokenward_agent.wire.answer import Answer, success_answer
 from tokenward_protocol.messages import COMMAND
 from tokenward_protocol.recipes import (
+    AGENT,
     ALWAYS,
     RecipeError,
     read_recipe,
@@ -37,6 +41,8 @@ if TYPE_CHECKING:
     from tokenward_agent.store.changes import Changes
     from tokenward_agent.store.made_secrets import Made, MadeSecrets
     from tokenward_agent.store.opening import Opening
+    from tokenward_agent.store.recipe_records import RecipeEntry
+    from tokenward_agent.store.sealed_variables import Variables
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.recipes import Recipe
@@ -80,9 +86,13 @@ class RecipeRequests:
         if count > len(body):
             raise Failure("bad-request", "The variables are longer than the body.")
         split = len(body) - count
-        recipe = _read_body(body[:split])
         provider = request.text("provider")
         variables = read_variables(provider, body[split:]) if count else None
+        if not split:
+            return await self._store_configured(request, variables)
+        recipe = _read_body(body[:split])
+        if variables is not None and recipe.run_in != AGENT:
+            raise Failure("bad-request", "What asks runs the command by its own variables.")
         username = str(request.arguments["username"])
         typed, service = changed_spellings(request)
         if "://" not in service:
@@ -96,27 +106,58 @@ class RecipeRequests:
         if variables is not None:
             self._changes.require_open(variables.provider)
         pin = pin_of(recipe.command[0])
-        require_runnable(service, recipe, pin)
-        made: Made | None = None
-        if recipe.attended != ALWAYS:
-            first = Record(service, username, 0, None, None, AdoptedSource(COMMAND, ""), None)
-            block = None if variables is None else variables.block
-            made = await self._made.make_first(first, recipe, block)
+        require_runnable(Record(service, username, 0, None, None, None, None), recipe, pin)
+        made = await self._make_first(service, username, recipe, variables)
         record, before = await self._changes.store_recipe(service, username, recipe, pin, variables)
         if made is not None:
             self._made.adopt(record, made)
-        end = None if made is None or made.end is None else made.end.wall_end
-        return success_answer(
-            request.number,
-            replaced=before is not None,
-            before=None if before is None else before.created,
-            kept=False,
-            service=service,
-            username=username,
-            provider=COMMAND,
-            expires=end,
-            notes=[],
-        )
+        return _login_answer(request, record, made, before)
+
+    async def _store_configured(self, request: Request, variables: Variables | None) -> Answer:
+        """Store what a login chose for a recipe of config.toml, once its command works. Raise Failure."""
+        username = str(request.arguments["username"])
+        entry = self._configured(request, username)
+        if entry is None:
+            raise Failure("not-found", "There is no command for this account in config.toml.")
+        for name in () if variables is None else variables.names:
+            if not entry.recipe.passes(name):
+                raise Failure("refused", f"`environment` in config.toml does not have {name}.")
+        if entry.recipe.environment and variables is None:
+            raise Failure("bad-request", "The login has none of the variables of `environment`.")
+        record = entry.record
+        provider = None if variables is None else variables.provider
+        await self._opening.open_available(provider)
+        if variables is not None:
+            self._changes.require_open(variables.provider)
+        pin = pin_of(entry.recipe.command[0])
+        require_runnable(record, entry.recipe, pin, entry.name)
+        made = await self._make_first(record.service, username, entry.recipe, variables)
+        again = self._configured(request, username)
+        if again is None or again.record.login != record.login:
+            raise Failure("busy", "The file config.toml was changed meanwhile.", "try again")
+        await self._changes.store_chosen(again, pin, variables)
+        self._made.drop(record)
+        if made is not None:
+            self._made.adopt(record, made)
+        return _login_answer(request, record, made, None)
+
+    def _configured(self, request: Request, username: str) -> RecipeEntry | None:
+        """Return the recipe of config.toml, as it is now, that a login is about."""
+        self._vaults.drop_expired()  # looks at config.toml
+        for place in dict.fromkeys(changed_spellings(request)):
+            if (entry := self._vaults.recipes.configured_entry(place, username)) is not None:
+                return entry
+        return None
+
+    async def _make_first(
+        self, service: str, username: str, recipe: Recipe, variables: Variables | None
+    ) -> Made | None:
+        """Run a command before it is stored; None if the agent is not to run it. Raise Failure."""
+        if recipe.attended == ALWAYS or recipe.run_in != AGENT:
+            return None
+        first = Record(service, username, 0, None, None, AdoptedSource(COMMAND, ""), None)
+        block = None if variables is None else variables.block
+        return await self._made.make_first(first, recipe, block)
 
     async def refresh(self, request: Request, body: memoryview) -> Answer:
         """Return a recipe for a run at the terminal, or keep what such a run made. Raise Failure."""
@@ -137,7 +178,7 @@ class RecipeRequests:
         record = found.record
         names = {"service": record.service, "username": record.username}
         if body:
-            made = self._made.keep(record, body, request.count("end"))
+            made = self._made.keep(record, body, request.count("end"), request.peer)
             end = None if made.end is None else made.end.wall_end
             return success_answer(
                 request.number, None, **names, expires=end, until=made.kept.wall_end
@@ -151,6 +192,7 @@ class RecipeRequests:
             adopted=found.vault is not self._vaults.recipes,
             command=[*recipe.command],
             format=recipe.format,
+            run_in=recipe.run_in,
         )
 
     def _require_allowed(self, request: Request) -> None:
@@ -163,6 +205,28 @@ class RecipeRequests:
             )
         if self._opening.is_locked:
             raise Failure("locked", "The agent is locked.", "`auth unlock`", vaults=[], stored=None)
+
+
+def asker_behind(peer: object) -> Asker:
+    """Return the process that asks: the tool, where a go-between asks for it."""
+    tool = peer.requester.tool if isinstance(peer, Peer) else None
+    return Asker(0, 0) if tool is None else Asker(tool.process.pid, tool.process.started)
+
+
+def _login_answer(
+    request: Request, record: Record, made: Made | None, before: Record | None
+) -> Answer:
+    return success_answer(
+        request.number,
+        replaced=before is not None,
+        before=None if before is None else before.created,
+        kept=False,
+        service=record.service,
+        username=record.username,
+        provider=COMMAND,
+        expires=None if made is None or made.end is None else made.end.wall_end,
+        notes=[],
+    )
 
 
 def _read_body(body: memoryview) -> Recipe:
@@ -178,6 +242,8 @@ def _read_body(body: memoryview) -> Recipe:
         recipe = read_recipe(table)
     except RecipeError as error:
         raise Failure("bad-request", f"The recipe's `{error.key}` {error}.") from None
+    if recipe.environment:
+        raise Failure("bad-request", "The variables of a recipe come with their values.")
     if any(map(is_marked, recipe.command)):
         raise Failure(
             "refused",

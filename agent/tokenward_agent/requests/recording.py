@@ -16,7 +16,7 @@ from tokenward_agent.peer.peer import Peer
 from tokenward_agent.requests.naming import names_service, stored_service
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from tokenward_agent.audit.log import AuditLog
     from tokenward_agent.store.audit_anchoring import AuditAnchoring
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
-    AsyncHandler = Callable[[Request, memoryview], Awaitable[Answer]]
-
 RECORDED: Final = frozenset(
     {"fetch", "login", "logout", "lock", "unlock", "create", "passphrase", "restore", "stop"}
     | {"share", "unshare", "clock", "grant", "run", "refresh", "check", "revoke"}
 )
 """Operations that leave a line."""
 
-UNDECIDED: Final = frozenset({"bad-request", "not-found", "other-directory", "consent", "making"})
+UNDECIDED: Final = frozenset(
+    {"bad-request", "not-found", "other-directory", "consent", "making", "asker"}
+)
 """Codes of failed requests that are not decisions."""
 
 _OF_ANSWER: Final = frozenset(
@@ -79,29 +79,21 @@ class Recorder:
         """Write a line about a run and wait for the disk; return False if it is not there."""
         return self.record_run(event, who, facts) and await asyncio.to_thread(self._log.sync)
 
-    def record_first(self, handler: AsyncHandler) -> AsyncHandler:
-        """Write a request's line, and have the vaults vouch for it, before its `handler` runs.
+    async def record_first(self, request: Request) -> None:
+        """Write a request's line, and have the vaults vouch for it, before the request is obeyed.
 
-        The line says `done`; if the handler fails, a second line says so.
+        The line says `done`; if the request fails, a second line says so.
         """
-
-        async def record_and_handle(request: Request, body: memoryview) -> Answer:
-            self._write(request.op, request, {"decision": "done"})
-            await self._audit_anchoring.anchor_now()
-            return await handler(request, body)
-
-        return record_and_handle
+        self._write(request.op, request, {"decision": "done"})
+        await self._audit_anchoring.anchor_now()
 
     def _write(self, event: str, request: Request, facts: dict[str, object]) -> None:
         peer, who = request.peer, ""
         if isinstance(peer, Peer):
-            who = peer.describe(encode_json)
+            who = describe_peer(peer)
             if event == "fetch" and peer.wanted and not self._share:
                 facts["purpose"] = peer.wanted
-        if self._share:
-            facts["share"] = self._share
-        self._log.write(event, who, facts)
-        self._audit_anchoring.note_line()
+        self.record_run(event, who, facts)
 
 
 def _facts_of(request: Request, answer: Answer) -> dict[str, object]:

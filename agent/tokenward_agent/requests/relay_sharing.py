@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer, RunPeer
-from tokenward_agent.prompt.question import duration_text, shorten
+from tokenward_agent.prompt.question import shorten
 from tokenward_agent.relay.run import Endings, end_relay
 from tokenward_agent.requests.access_request import AccessRequest
 from tokenward_agent.requests.capability import digest_of
@@ -44,9 +44,8 @@ if TYPE_CHECKING:
     from tokenward_agent.relay.process import RelayProcess
     from tokenward_agent.requests.authorization import Authorization, Authorizer
     from tokenward_agent.requests.capability import RelayStarter
-    from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler, SyncHandler
+    from tokenward_agent.requests.dispatch import AsyncHandler, SyncHandler
     from tokenward_agent.requests.fetch import DescribeGrant, Fetch, MakeRunDelivery
-    from tokenward_agent.requests.grants import Grant
     from tokenward_agent.requests.recording import Recorder
     from tokenward_agent.requests.run_answers import RunGrant
     from tokenward_agent.requests.runs import Draft, RunRequests
@@ -59,9 +58,7 @@ if TYPE_CHECKING:
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
 
-    MakeDispatch = Callable[
-        [str, FetchHandler, Mapping[str, SyncHandler], Mapping[str, AsyncHandler]], Dispatch
-    ]
+    MakeDispatch = Callable[[str, Mapping[str, SyncHandler], Mapping[str, AsyncHandler]], Dispatch]
 
 MOST_RUNS: Final = 16
 """The most runs of one relay share: fewer than its connections, so that tools get some, too."""
@@ -164,7 +161,7 @@ class RelayShares:
             parts,
             share_request,
             facts,
-            self._dispatch(path, _NoFetch(), share.quick_handlers(), share.slow_handlers()),
+            self._dispatch(path, *share.handlers()),
             end,
             share.end_run_of,
         )
@@ -201,7 +198,7 @@ class RelayShares:
         asked = request_for(held, peer, screen_of(request), attended=attended)
         lifetime = share_request.lifetime
         bounds = ("relay share", path, share_request.uids, lifetime, tunnels, held.publishes)
-        found, delivery, authorization = await self._fetch.authorize_share(
+        found, delivery, authorization = await self._fetch.authorize_relay(
             asked, held.projects, bounds, _describer(held, share_request, path, tunnels)
         )
         if found.record.login != held.login:
@@ -235,7 +232,8 @@ class RelayShares:
         grants = tuple(each.draft.grant for each in indexes)
         fetches = _SharedFetch(indexes, self._make_fetch, self._shares.require_usable)
         recorder = self._recorder(share.path)
-        command = _command_of(peer)
+        chain = peer.requester.chain  # what asked for the run becomes its command
+        command = RunPeer(chain[0].process, lambda: True) if chain else peer
         answers = RunAnswers(
             fetches,
             self._authorizer,
@@ -244,7 +242,7 @@ class RelayShares:
             grants,
             command,
             request,
-            _keep_nothing_open,
+            lambda _op: None,  # what others do keeps no vault open
             self._vaults.clock.wall,
         )
         relay = self._starter.make_relay(answers, ended)
@@ -280,16 +278,6 @@ class RelayShares:
     async def wait_for_ends(self) -> None:
         """Wait until the relays of all runs that were ended are gone."""
         await self._endings.wait()
-
-    def with_relays_gone(self, handler: AsyncHandler) -> AsyncHandler:
-        """Return a handler that waits until the relays are gone whose shares it has ended."""
-
-        async def handle_and_wait(request: Request, body: memoryview) -> Answer:
-            answer = await handler(request, body)
-            await self.wait_for_ends()
-            return answer
-
-        return handle_and_wait
 
     def end_finished(self) -> None:
         """End the runs whose credentials are gone; to be called after each change of a vault."""
@@ -351,13 +339,11 @@ class _RelayShare:
         """Tell whether a command runs behind it."""
         return bool(self._runs or self._starting)
 
-    def quick_handlers(self) -> Mapping[str, SyncHandler]:
-        """Return the handlers of requests that are answered at once."""
-        return {**dict.fromkeys(OPS.keys() - {"run", "stream"}, _refuse), "hello": self._hello}
-
-    def slow_handlers(self) -> Mapping[str, AsyncHandler]:
-        """Return the handlers of requests that wait."""
-        return {"run": self._run, "stream": self._stream}
+    def handlers(self) -> tuple[Mapping[str, SyncHandler], Mapping[str, AsyncHandler]]:
+        """Return the quick and the slow handlers of its socket."""
+        slow = {"run": self._run, "stream": self._stream}
+        refused = dict.fromkeys(OPS.keys() - slow.keys(), _refuse)
+        return {**refused, "hello": self._hello, "fetch": _refuse_fetch}, slow
 
     def _hello(self, request: Request) -> Answer:
         return greet(request, relay=True, indexes=self.listed, tunnels=[*self.tunnels])
@@ -514,20 +500,12 @@ def describe_relay(
     }
 
 
-class _NoFetch:
-    """Refuses every fetch."""
-
-    def try_fetch(self, _request: Request) -> NoReturn:
-        """Raise Failure."""
-        raise Failure(
-            "refused",
-            "This socket is a relay share: it hands out no credential.",
-            "`auth exec -- COMMAND` runs a command behind it",
-        )
-
-    async def fetch(self, request: Request, _body: memoryview) -> NoReturn:
-        """Raise Failure."""
-        self.try_fetch(request)
+def _refuse_fetch(_request: Request) -> NoReturn:
+    raise Failure(
+        "refused",
+        "This socket is a relay share: it hands out no credential.",
+        "`auth exec -- COMMAND` runs a command behind it",
+    )
 
 
 def refuse_stream(_request: Request) -> NoReturn:
@@ -537,16 +515,6 @@ def refuse_stream(_request: Request) -> NoReturn:
 
 def _refuse(_request: Request) -> NoReturn:
     raise Failure("refused", "This socket runs commands behind a relay and does nothing else.")
-
-
-def _keep_nothing_open(_op: str) -> None:
-    """Note no use: what others do keeps no vault open."""
-
-
-def _command_of(peer: Peer) -> Peer:
-    """Return the process that asked for a run, which becomes its command, as far as it is seen."""
-    chain = peer.requester.chain
-    return RunPeer(chain[0].process, lambda: True) if chain else peer
 
 
 def _hang_up(descriptor: int) -> None:
@@ -571,19 +539,11 @@ def _describer(
     held: RunGrant, share_request: ShareRequest, path: str, tunnels: tuple[str, ...]
 ) -> DescribeGrant:
     """Return what describes one index of a share to the user."""
-    lifetime = share_request.lifetime
-    time = "until it is stopped" if lifetime is None else f"for {duration_text(lifetime)}"
     what = "downloads from there"
     if held.publishes:
         what = f"uploads of {shorten(', '.join(held.projects))} without further questions"
-    users = ", ".join(map(str, share_request.uids)) if share_request.uids else "no others"
-
-    def describe(_grant: Grant) -> list[str]:
-        return [
-            f"a socket by which others use the credential, and never hold it, for {what}, {time}",
-            f"Place of the socket: {shorten(path)}",
-            f"User ids that are admitted besides you and root: {users}",
-            *([f"Tunnels from there: {shorten(', '.join(tunnels))}"] if tunnels else []),
-        ]
-
-    return describe
+    use = f"by which others use the credential, and never hold it, for {what}"
+    lines = share_request.describe(use, path)
+    if tunnels:
+        lines.append(f"Tunnels from there: {shorten(', '.join(tunnels))}")
+    return lambda _grant: lines

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import re
 import socket
+from functools import partial
 from typing import NamedTuple
 
 from tokenward_agent.failure import Failure
@@ -41,12 +42,10 @@ if TYPE_CHECKING:
 
     from tokenward_agent.failure import SecretSource
     from tokenward_agent.peer.peer import Peer
-    from tokenward_agent.requests.attenuation import Restriction
     from tokenward_agent.requests.authorization import Authorization, Authorizer
     from tokenward_agent.requests.fetch import DescribeGrant, MakeRunDelivery
     from tokenward_agent.requests.grants import Grant
     from tokenward_agent.requests.recording import Recorder
-    from tokenward_agent.store.derived_tokens import DerivedTokens
     from tokenward_agent.vault.record import Record
     from tokenward_agent.wire.answer import Answer
 
@@ -193,9 +192,9 @@ class RunAnswers:
             holds = before is not None and before[:2] == (record.login, state)
             return before.authorization if before is not None and holds else None
 
-        made = self._delivery(RelayDelivery, ("read", self._run))
+        make = partial(RelayDelivery, bounds=("read", self._run))
         try:
-            answer, login, authorization = await self._ask(grant, (), describe_read, made, decided)
+            answer, login, authorization = await self._ask(grant, (), describe_read, make, decided)
         except Failure as failure:
             if self._refused.get(number) != str(failure):  # a tool may read again and again
                 self._refused[number] = str(failure)
@@ -223,15 +222,20 @@ class RunAnswers:
             raise Failure("refused", f"This run may not publish {upload.project}.")
         covered = covered_uploads(upload, grant.listed)
         digests = tuple(sorted(each.sha256 for each in covered))
-        bounds = ("publish", self._run, *digests)
-        made = self._delivery(UploadDelivery, bounds, grant.service, covered, opened)
+        make = partial(
+            UploadDelivery,
+            bounds=("publish", self._run, *digests),
+            place=grant.service,
+            covered=covered,
+            watched=opened.watched.fileno(),
+        )
 
         def describe(_grant: Grant) -> list[str]:
             self._count()
             return []
 
         try:
-            answer, login, _ = await self._ask(grant, (upload.project,), describe, made)
+            answer, login, _ = await self._ask(grant, (upload.project,), describe, make)
         except Failure as failure:
             given_up = self._given_up(opened)
             self._record_refusal("publish", grant, given_up or failure, upload._asdict())
@@ -263,7 +267,7 @@ class RunAnswers:
         grant: RunGrant,
         projects: tuple[str, ...],
         describe: DescribeGrant,
-        make_delivery: Any,
+        make_delivery: MakeRunDelivery,
         decided: Callable[[Record], Authorization | None] = lambda _record: None,
     ) -> tuple[Answer, Login, Authorization]:
         request = request_for(grant, self._peer, self._screen, attended=True)
@@ -272,31 +276,6 @@ class RunAnswers:
         if self._is_bound and found[1] != grant.login:
             raise replaced_error()
         return found
-
-    @staticmethod
-    def _delivery(
-        kind: type[RelayDelivery],
-        bounds: tuple[object, ...],
-        place: str = "",
-        covered: tuple[UploadFacts, ...] = (),
-        opened: _Question | None = None,
-    ) -> Callable[..., RelayDelivery]:
-        """Return what makes the deliveries for one question."""
-
-        def make(
-            derived_tokens: DerivedTokens,
-            record: Record,
-            secret: SecretSource,
-            restriction: Restriction,
-            projects: tuple[str, ...],
-        ) -> RelayDelivery:
-            made = kind(derived_tokens, record, secret, restriction, projects, bounds)
-            if isinstance(made, UploadDelivery) and opened is not None:
-                made.place, made.covered = place, covered
-                made.watched = opened.watched.fileno()
-            return made
-
-        return make
 
     @contextlib.contextmanager
     def _open_question(self, number: int) -> Iterator[_Question]:

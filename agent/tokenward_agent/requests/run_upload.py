@@ -131,8 +131,12 @@ class UploadDelivery(RelayDelivery):
     """
 
     answer_seconds = ANSWER_SECONDS
-    place = ""
-    covered: tuple[UploadFacts, ...] = ()
+
+    def __init__(
+        self, *of: Any, place: str, covered: tuple[UploadFacts, ...], watched: int, **more: Any
+    ) -> None:
+        super().__init__(*of, **more)
+        self.place, self.covered, self.watched = place, covered, watched
 
     def question_lines(
         self, access: AccessRequest, _described: list[str], _remember: int, /

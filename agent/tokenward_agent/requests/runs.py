@@ -24,6 +24,7 @@ from tokenward_agent.failure import Failure
 from tokenward_agent.peer.peer import Peer, RunPeer
 from tokenward_agent.peer.run_command import requester_of_run
 from tokenward_agent.relay.run import Endings, OpenRun, RunProcess
+from tokenward_agent.requests.dispatch import ChosenFetch
 from tokenward_agent.requests.naming import service_of
 from tokenward_agent.requests.run_answers import (
     UNKNOWN,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from tokenward_agent.policy.relay_settings import IndexPaths
     from tokenward_agent.requests.authorization import Authorizer
     from tokenward_agent.requests.capability import RelayStarter
-    from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler
+    from tokenward_agent.requests.dispatch import FetchHandler
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.project_detection import ProjectDetector
     from tokenward_agent.requests.recording import Recorder
@@ -197,7 +198,7 @@ class RunRequests:
             return None, body
         size = request.count("size") or 0
         fits = 0 < size <= len(body) and not request.flag("shared")
-        if not fits or not _covers(bound, service_of(request)):
+        if not fits or bound not in candidates(service_of(request)):  # it is for what lies below
             raise Failure("bad-request", "The run's own credential is not for this index.")
         try:
             own = self._make_own_fetch(bound, request.text("username") or "", body[:size])
@@ -213,7 +214,9 @@ class RunRequests:
         peer = _peer_as_run(request)
         arguments = {**request.arguments, "purpose": "install"}
         fetch = own or self._fetch
-        entry = await fetch.name_entry(made_request(arguments, peer), self._published(request))
+        drafts = self.drafts_of(request.peer)
+        published = tuple(name for each in drafts for name in each.grant.projects)
+        entry = await fetch.name_entry(made_request(arguments, peer), published)
         if entry is not None:
             arguments["entry"] = entry
         asked = made_request(arguments, peer)
@@ -222,7 +225,9 @@ class RunRequests:
         if request.flag("shared"):  # decided when it is shared
             found = await fetch.find(asked)
         else:
-            found, authorization = await fetch.authorize_run(asked, describe_read)
+            found, _, authorization = await fetch.authorize_relay(
+                asked, (), ("read",), describe_read
+            )
             state = self._authorizer.read_state()
             decided = RunDecision(found.record.login, state, authorization)
             facts = {"rule": authorization.rule, "consent": authorization.consent}
@@ -231,10 +236,6 @@ class RunRequests:
         )
         settings = self._policy.policy.relay.paths_of(found.record.service)
         return found, read_draft(held, request.text("name"), settings), facts
-
-    def _published(self, request: Request) -> tuple[str, ...]:
-        """Return the projects that the run of this connection may publish so far."""
-        return tuple(name for each in self.drafts_of(request.peer) for name in each.grant.projects)
 
     async def _grant_publish(
         self, request: Request, upload: str, listing: str, own: Fetch | None
@@ -359,18 +360,22 @@ class RunRequests:
             run=name,
         )
 
-    def with_ended_runs(self, handler: AsyncHandler) -> AsyncHandler:
-        """Return a handler that ends every run first: a lock that the user orders."""
-
-        async def end_and_handle(request: Request, body: memoryview) -> Answer:
-            await self.end("the vault was locked")
-            return await handler(request, body)
-
-        return end_and_handle
-
     def without_runs(self, fetch: FetchHandler) -> FetchHandler:
-        """Return the fetches, without those of processes that the command of a run started."""
-        return _OutsideRuns(fetch, self.covers)
+        """Return the fetches, without those of processes that the command of a run started.
+
+        It is no boundary: a process can leave its parents.
+        """
+
+        def choose(request: Request) -> tuple[FetchHandler, Request]:
+            if self.covers(request.peer):
+                raise Failure(
+                    "refused",
+                    "This process runs behind a relay, where no credential is handed out.",
+                    "`auth exec --env` hands them to a command",
+                )
+            return fetch, request
+
+        return ChosenFetch(choose)
 
     def covers(self, peer: object) -> bool:
         """Tell whether a peer is the command of a run, or was started by it."""
@@ -429,35 +434,6 @@ class RunRequests:
         self._endings.begin(run.end())
 
 
-class _OutsideRuns:
-    """Fetches, refused to a peer that `covers` tells to be within a run, or what is left of one.
-
-    It is no boundary: a process can leave its parents.
-    """
-
-    def __init__(self, fetch: FetchHandler, covers: Callable[[object], bool]) -> None:
-        self._fetch = fetch
-        self._covers = covers
-
-    def try_fetch(self, request: Request) -> Answer | None:
-        """Answer at once; return None if the fetch has to wait. Raise Failure."""
-        self._require_outside(request)
-        return self._fetch.try_fetch(request)
-
-    async def fetch(self, request: Request, body: memoryview) -> Answer:
-        """Answer after waiting. Raise Failure."""
-        self._require_outside(request)
-        return await self._fetch.fetch(request, body)
-
-    def _require_outside(self, request: Request) -> None:
-        if self._covers(request.peer):
-            raise Failure(
-                "refused",
-                "This process runs behind a relay, where no credential is handed out.",
-                "`auth exec --env` hands them to a command",
-            )
-
-
 def _process_ended() -> Failure:
     return Failure("refused", "The process that asks for this run has ended.")
 
@@ -484,11 +460,6 @@ def _added_trust(request: Request, body: memoryview, grants: Sequence[RunGrant])
         return {}
     marks = [[*each.trust] for each in grants]
     return {"proxied": proxied.split(","), "accepted": marks}
-
-
-def _covers(bound: str, service: str) -> bool:
-    """Tell whether a credential that is bound to a URL is for a service: that URL, or one below it."""
-    return bound in candidates(service)
 
 
 def _grant_facts(found: StoredRecord, request: Request) -> tuple[Login, str, str]:

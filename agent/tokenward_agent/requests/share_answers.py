@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tokenward_agent.policy.share_settings import ConfiguredShare
     from tokenward_agent.requests.attenuation import Delivery
     from tokenward_agent.requests.authorization import Authorizer
-    from tokenward_agent.requests.fetch import Fetch
+    from tokenward_agent.requests.dispatch import AsyncHandler, FetchHandler, SyncHandler
     from tokenward_agent.requests.grants import Grant
     from tokenward_agent.store.made_secrets import Made, MadeSecrets
     from tokenward_agent.store.other_agents import OtherAgents
@@ -128,14 +128,21 @@ def share_ended_error() -> Failure:
 
 
 class SharedMade:
-    """What recipes make and keyrings have, for a share: what their programs say stays on this host."""
+    """What recipes make and keyrings have, for a share: what their programs say stays on this host.
+
+    The agent alone runs them: a peer there neither runs a command nor gets what another one made so.
+    """
 
     def __init__(self, made: MadeSecrets) -> None:
         self._made = made
-        self.ready, self.peek, self.details = made.ready, made.peek, made.details
+        self.peek, self.details = made.peek, made.details
         self.renew_if_due = made.renew_if_due
 
-    async def read(self, record: Record, *, attended: bool) -> Made:
+    def ready(self, record: Record, _peer: object = None) -> Made | None:
+        """Return what may be handed out without a run."""
+        return self._made.ready(record)
+
+    async def read(self, record: Record, _peer: object = None, *, attended: bool) -> Made:
         """Return what a recipe makes or a keyring has. Raise Failure."""
         try:
             return await self._made.read(record, attended=attended)
@@ -253,33 +260,12 @@ def _line_of(decision: Decision) -> int | None:
     return None if decision.rule is None else decision.rule.line
 
 
-class ShareFetch:
-    """Answers the fetches of one share; `fetch` is made with the three classes above.
-
-    `require` raises Failure if the share has ended or its vault is closed.
-    """
-
-    def __init__(
-        self, share: Share, fetch: Fetch, clock: Clock, require: Callable[[Share], None]
-    ) -> None:
-        self._share, self._fetch, self._clock, self._require = share, fetch, clock, require
-
-    def try_fetch(self, request: Request) -> Answer | None:
-        """Answer at once; return None if the fetch has to wait. Raise Failure."""
-        within = self._share.restrict(request, self._clock.boot())
-        self._require(self._share)
-        return self._fetch.try_fetch(within)
-
-    async def fetch(self, request: Request, body: memoryview) -> Answer:
-        """Answer after waiting. Raise Failure."""
-        within = self._share.restrict(request, self._clock.boot())
-        self._require(self._share)
-        return await self._fetch.fetch(within, body)
-
-
-def other_handlers() -> Mapping[str, Callable[[Request], Answer]]:
-    """Return the handlers of all other operations."""
-    return {**dict.fromkeys(OPS, _refuse), "hello": greet}
+def fetch_handlers(
+    fetch: FetchHandler,
+) -> tuple[Mapping[str, SyncHandler], Mapping[str, AsyncHandler]]:
+    """Return the quick and the slow handlers of a socket that answers fetches alone."""
+    quick: dict[str, SyncHandler] = dict.fromkeys(OPS, _refuse)
+    return {**quick, "hello": greet, "fetch": fetch.try_fetch}, {"fetch": fetch.fetch}
 
 
 def greet(request: Request, **more: Value) -> Answer:

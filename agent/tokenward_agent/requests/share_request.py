@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from tokenward_agent.failure import Failure
 from tokenward_agent.prompt.question import duration_text, shorten
 from tokenward_agent.requests.attenuation import Restriction, read_projects
-from tokenward_agent.requests.forms import WHOLE
 from tokenward_agent.vault.record import LONGEST
 from tokenward_protocol.folder_trust import ALL_IDS, user_id
 from tokenward_protocol.index_tokens import DEFAULT_TTL, LEAST_TTL
 
 if TYPE_CHECKING:
-    from tokenward_agent.requests.grants import Grant
     from tokenward_agent.wire.request import Request
 
 
@@ -32,17 +30,16 @@ class ShareRequest(NamedTuple):
     uids: tuple[int, ...]
     restriction: Restriction
 
-    def describe(self, grant: Grant, path: str) -> list[str]:
-        """Return the lines of the prompt."""
+    def describe(self, what: str, path: str) -> list[str]:
+        """Return the lines of the prompt; `what` says what others get by the socket."""
         time = (
             "until it is stopped"
             if self.lifetime is None
             else f"for {duration_text(self.lifetime)}"
         )
-        what = "the credential itself" if grant.form == WHOLE else "attenuated tokens of it"
         users = ", ".join(map(str, self.uids)) if self.uids else "no others"
         return [
-            f"a socket that hands out {what} to others, {time}",
+            f"a socket {what}, {time}",
             f"Place of the socket: {shorten(path)}",
             f"User ids that are admitted besides you and root: {users}",
         ]

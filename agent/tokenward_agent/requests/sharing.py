@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from tokenward_agent.policy.rule import Terms
     from tokenward_agent.requests.dispatch import AsyncHandler
     from tokenward_agent.requests.fetch import Fetch
+    from tokenward_agent.requests.grants import Grant
     from tokenward_agent.requests.share_request import ShareRequest
     from tokenward_agent.store.derived_tokens import DerivedTokens
     from tokenward_agent.store.opening import Opening
@@ -127,8 +128,12 @@ class ShareRequests:
             going.require_room = lambda: self.require_room(path)
             return going
 
+        def describe(grant: Grant) -> list[str]:
+            what = "the credential itself" if grant.form == WHOLE else "attenuated tokens of it"
+            return share_request.describe(f"that hands out {what} to others", path)
+
         found, delivery, authorization = await self._fetch.authorize(
-            request, make_delivery, lambda grant: share_request.describe(grant, path), projects
+            request, make_delivery, describe, projects
         )
         lifetime = share_request.lifetime
         delivery.require_possible(authorization.terms, self._vaults.clock.wall())
@@ -222,6 +227,12 @@ class ShareRequests:
             reasons = [why for share in held.shares if (why := self.end_reason(share))]
             if reasons:
                 self.end_one(path, reasons[0])
+
+    def narrow(self, share: Share, request: Request) -> Request:
+        """Return the fetch that the agent makes of a request at a share. Raise Failure."""
+        within = share.restrict(request, self._vaults.clock.boot())
+        self.require_usable(share)
+        return within
 
     def require_usable(self, share: Share) -> None:
         """Raise Failure if a share has ended, or its vault is not open."""

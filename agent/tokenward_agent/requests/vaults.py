@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tokenward_agent.failure import Failure
 from tokenward_agent.requests.naming import session_variables
 from tokenward_agent.requests.overview import describe_vault
+from tokenward_agent.store.restoring import restore_previous
 from tokenward_agent.store.vaults import VAULT_OF
 from tokenward_agent.wire.answer import Answer, success_answer
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from tokenward_agent.store.made_secrets import MadeSecrets
     from tokenward_agent.store.opening import Opening
     from tokenward_agent.store.providers import ProviderChoice
-    from tokenward_agent.store.restoring import Restoring
     from tokenward_agent.store.vaults import Vaults
     from tokenward_agent.wire.request import Request
     from tokenward_protocol.packing import Value
@@ -35,11 +35,10 @@ class VaultRequests:
         choice: ProviderChoice,
         program: KeyringProgram,
         made: MadeSecrets,
-        restoring: Restoring,
     ) -> None:
         self._vaults, self._opening, self._locking = vaults, opening, locking
         self._creation, self._choice, self._program = creation, choice, program
-        self._made, self._restoring = made, restoring
+        self._made = made
 
     async def prepare(self, request: Request, _body: memoryview) -> Answer:
         """Choose the provider for a new credential."""
@@ -130,7 +129,9 @@ class VaultRequests:
         provider = str(request.arguments["provider"])
         if not request.flag("previous"):
             raise Failure("bad-request", "A restore needs `previous`: the previous generation.")
-        restored = await self._restoring.restore_previous(provider, anyway=request.flag("anyway"))
+        restored = await restore_previous(
+            self._vaults, self._opening, provider, anyway=request.flag("anyway")
+        )
         await self._opening.open_available(provider)
         vault = self._vaults.each[VAULT_OF[provider]]
         return success_answer(

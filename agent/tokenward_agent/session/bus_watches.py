@@ -77,7 +77,7 @@ class BusWatches:
 
     async def _watch(self, place: str, name: str, locks: LockSettings) -> None:
         from tokenward_agent.session.bus import Bus, BusError, BusGone
-        from tokenward_agent.session.watchers import Logind, ScreenSaver
+        from tokenward_agent.session.watchers import Logind, watch_screen_savers
 
         auto_lock, bus = self._auto_lock, Bus()
         try:
@@ -86,7 +86,7 @@ class BusWatches:
             if name == LOGIND:
                 await Logind(bus, self._uid, locks, auto_lock.lock, auto_lock.note_resume).watch()
             else:
-                await ScreenSaver(bus, locks, auto_lock.lock).watch()
+                await watch_screen_savers(bus, locks, auto_lock.lock)
         except BusGone:
             if name == SESSION_BUS and name in auto_lock.tellers and locks.logout:
                 await auto_lock.lock("logout")

@@ -199,24 +199,17 @@ def _tolerating_refusal() -> Iterator[None]:
             raise
 
 
-class ScreenSaver:
-    """Watches one bus, and locks if `locks` says so, until that bus fails."""
-
-    def __init__(
-        self, bus: Bus, locks: LockSettings, lock: Callable[[str], Awaitable[None]]
-    ) -> None:
-        self._bus = bus
-        self._names = SCREEN_SAVERS if locks.screen else ()
-        self._lock = lock
-
-    async def watch(self) -> None:
-        """Watch for ever. Raises BusError."""
-        for name in self._names:
-            await self._bus.subscribe(sender=name, interface=name, member="ActiveChanged")
-            await self._bus.follow_owner(name)
-        while True:
-            message = await self._bus.next_signal()
-            name, _, member = message.name.rpartition(".")
-            active = member == "ActiveChanged" and message.body == (True,)
-            if active and name in self._names and self._bus.is_from_owner(message, name):
-                await self._lock("screen")
+async def watch_screen_savers(
+    bus: Bus, locks: LockSettings, lock: Callable[[str], Awaitable[None]]
+) -> None:
+    """Watch one bus, and lock if `locks` says so, until that bus fails. Raises BusError."""
+    names = SCREEN_SAVERS if locks.screen else ()
+    for name in names:
+        await bus.subscribe(sender=name, interface=name, member="ActiveChanged")
+        await bus.follow_owner(name)
+    while True:
+        message = await bus.next_signal()
+        name, _, member = message.name.rpartition(".")
+        active = member == "ActiveChanged" and message.body == (True,)
+        if active and name in names and bus.is_from_owner(message, name):
+            await lock("screen")

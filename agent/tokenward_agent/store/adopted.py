@@ -1,7 +1,7 @@
 """Adopted credentials: how one that stays in a keyring is read there, in a worker.
 
-A vault knows that such a credential exists, who reads it, and the variables with which a plug-in of
-keyring works in the user's shell; never its secret. made_secrets.py keeps what was read, as it keeps
+A vault, or memory where none can be written, knows that such a credential exists, who reads it, and
+the variables with which a plug-in of keyring works in the user's shell; never its secret. made_secrets.py keeps what was read, as it keeps
 what a command made.
 
 The service is looked up as the user typed it, in its canonical spelling, with and without the final
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.store.keyring_program import KeyringProgram
+    from tokenward_agent.store.memory_records import MemoryRecords
     from tokenward_agent.vault.record import Record
     from tokenward_agent.vault.vault import Vault
 
@@ -52,8 +54,15 @@ def is_adopted(record: Record) -> bool:
 class AdoptedSecrets:
     """Reads the adopted secrets of one agent."""
 
-    def __init__(self, arena: Arena, vaults: Mapping[str, Vault], program: KeyringProgram) -> None:
-        self._arena, self._vaults, self._program = arena, vaults, program
+    def __init__(
+        self,
+        arena: Arena,
+        vaults: Mapping[str, Vault],
+        memory: MemoryRecords,
+        program: KeyringProgram,
+    ) -> None:
+        self._arena, self._program = arena, program
+        self._vaults, self._memory = vaults, memory
 
     def source(self, reader: str | None, provider: str, spelling: str) -> AdoptedSource:
         """Return where a credential of a vault is to be read. Raise Failure."""
@@ -68,11 +77,12 @@ class AdoptedSecrets:
 
     def entry_of(self, record: Record) -> RecipeEntry | None:
         """Return how an adopted record is read; None if it was replaced, or its vault is closed."""
-        for vault in self._vaults.values():
-            held = vault.records.get(record.key)
+        holders: list[Vault | MemoryRecords] = [*self._vaults.values(), self._memory]
+        for holder in holders:
+            held = holder.records.get(record.key)
             if held is not None and held.login == record.login:
                 sealed = held.secret
-                variables = sealed and SealedVariables(vault.provider, (), sealed)
+                variables = sealed and SealedVariables(holder.provider, (), sealed)
                 return RecipeEntry(record, READING, None, variables or None)
         return None
 
@@ -89,12 +99,28 @@ class AdoptedSecrets:
                 self._arena.release(usable)
         return {**answer, "end": None}
 
+    def require_reader(self, record: Record) -> None:
+        """Raise Failure if the program that reads a credential must not run."""
+        if _source_of(record).reader != "subprocess":
+            return
+        try:
+            self._program.select()
+        except Failure as wrong:
+            raise Failure(wrong.code, str(wrong), self._adopt_again(record)) from None
+
+    def _adopt_again(self, record: Record) -> str:
+        words = ["auth", "login", _source_of(record).spelling]
+        words += ["-u", record.username] if record.username else ["--no-username"]
+        words += ["--adopt", "--keyring-provider", "subprocess"]
+        return f"`{shlex.join(words)}` chooses the `keyring` program that is on PATH now"
+
     def command(self, record: Record) -> list[str]:
         """Return the command that reads it at the user's terminal. Raise Failure."""
         if record.username.startswith("-"):
             raise Failure(
                 "refused", "No `keyring` program can be asked for a name that begins with `-`."
             )
+        self.require_reader(record)
         adopted = _source_of(record)
         program = [sys.executable, "-I", "-m", "keyring"]
         if adopted.reader == "subprocess":
@@ -118,6 +144,7 @@ class AdoptedSecrets:
         variables: memoryview | None,
         into: memoryview | None,
     ) -> dict[str, Any]:
+        self.require_reader(record)
         try:
             if _source_of(record).reader == "subprocess":
                 return await self._program.run(doing, header, variables, into, ATTENDED_SECONDS, {})

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenward_agent.store.lookup import Entry
-    from tokenward_agent.store.recipe_records import Pin
+    from tokenward_agent.store.recipe_records import Pin, RecipeEntry
     from tokenward_agent.store.sealed_variables import Variables
     from tokenward_agent.vault.record import AdoptedSource, Key, Limits
     from tokenward_protocol.recipes import Recipe
@@ -108,14 +108,22 @@ class Changes:
         return max(replaced, key=lambda each: each.created, default=None)
 
     def keep_in_memory(
-        self, service: str, username: str, secret: memoryview, lifetime: int
+        self,
+        service: str,
+        username: str,
+        secret: memoryview,
+        lifetime: int | None,
+        adopt: AdoptedSource | None = None,
     ) -> Record | None:
         """Keep a credential in memory only; return the one in memory that it replaced.
+
+        With `adopt` it is read there, and `secret` is the variables for that, which may be empty.
 
         Raise Failure: `refused` if a vault has one of this service and user name, since that would
         be lost or would answer again later; `busy`, `bad-request`.
         """
-        _check_lifetime(lifetime)
+        if lifetime is not None:
+            _check_lifetime(lifetime)
         vaults = self._vaults
         here = [each for each in vaults.at(service, None) if each.record.username == username]
         if any(found.vault is not vaults.memory for found in here):
@@ -132,10 +140,10 @@ class Changes:
                 "`auth logout` removes one, `auth lock` removes all of them",
             )
         now = vaults.now()
-        end = Lifetime.beginning(now, lifetime)
-        sealed = vaults.memory.seal(service, username, secret)
+        end = None if lifetime is None else Lifetime.beginning(now, lifetime)
+        sealed = vaults.memory.seal(service, username, secret) if secret or not adopt else None
         try:
-            vaults.keep_in_memory(Record(service, username, now.wall, None, end, None, sealed))
+            vaults.keep_in_memory(Record(service, username, now.wall, None, end, adopt, sealed))
         except ValueError as error:
             raise Failure("bad-request", f"The credential cannot be kept: {error}.") from None
         vaults.when_changed()
@@ -162,7 +170,10 @@ class Changes:
         async with vaults.changing:
             if service is None:
                 meant = [
-                    each for each in vaults.all_records(provider) if not self._is_configured(each)
+                    each
+                    for each in vaults.all_records(provider)
+                    if each.vault is not vaults.recipes
+                    or not vaults.recipes.is_configured(each.record)
                 ]
             else:
                 here = vaults.at(service, provider)
@@ -221,6 +232,16 @@ class Changes:
             (each.record for each in older), key=lambda each: each.created, default=None
         )
 
+    async def store_chosen(self, entry: RecipeEntry, pin: Pin, variables: Variables | None) -> None:
+        """Store what a login chose for a recipe of config.toml; variables are sealed. Raise Failure."""
+        vaults, record = self._vaults, entry.record
+        async with vaults.changing:
+            sealed = None
+            if variables is not None:
+                self.require_open(variables.provider)
+                sealed = seal_variables(vaults.each, variables, record.service, record.username)
+            vaults.change_recipes(lambda: vaults.recipes.choose(entry, pin, sealed))
+
     def _drop_others(self, records: list[StoredRecord]) -> None:
         """Forget the records that are in no vault."""
         vaults = self._vaults
@@ -228,11 +249,6 @@ class Changes:
         recipes = [each.record for each in records if each.vault is vaults.recipes]
         if recipes:
             vaults.change_recipes(lambda: vaults.recipes.remove(recipes))
-
-    def _is_configured(self, found: StoredRecord) -> bool:
-        return found.vault is self._vaults.recipes and self._vaults.recipes.is_configured(
-            found.record
-        )
 
     def _add_tombstones(self, found: list[StoredRecord]) -> None:
         """Note these entries, so that a closed vault does not answer later with older ones."""

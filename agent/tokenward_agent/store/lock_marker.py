@@ -37,7 +37,7 @@ class LockMarker:
     def create(self) -> None:
         """Write the marker, on the disk on return. Raise Failure; this agent stays locked then."""
         try:
-            self._write()
+            files.replace(self._path, b"")  # a new file each time, which other agents notice
             self._known = self._identities()
         except OSError as error:
             self._unwritten = True
@@ -65,9 +65,6 @@ class LockMarker:
             return _identities("", folder)
         finally:
             os.close(folder)
-
-    def _write(self) -> None:
-        files.replace(self._path, b"")  # a new file each time, which other agents notice
 
     def remove(self) -> None:
         """End the lock. Raise Failure."""

@@ -14,6 +14,9 @@ A *run* is that of a recipe's command, or a reading of an adopted credential (ad
 - After a failed run the next one waits 10 seconds, then 20, up to 5 minutes; meanwhile requests get
   the same failure, or the former credential while more than `LAST` seconds of it are left.
 - A command that needs the user (`always`) is run by `auth refresh` alone, at the user's terminal.
+- One with `run-in = "asker"` is run by the client of the tool that asks. What it made there is kept for
+  that very process for four fifths of its life, and answers no other one, no share and no relay: for
+  them the agent runs it.
 
 The program is judged before each run: its owner and mode are those of the login, and only root and the
 user may change it and the folders above it. While the agent is locked nothing is run or handed out.
@@ -25,6 +28,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import stat
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tokenward_agent.failure import Failure
@@ -41,7 +45,7 @@ from tokenward_os.files import uid
 from tokenward_protocol.admission import Expired, NotAdmitted
 from tokenward_protocol.command_output import MAX_OUTPUT
 from tokenward_protocol.messages import COMMAND
-from tokenward_protocol.recipes import ALWAYS, MOST_KEPT, NEVER, Recipe
+from tokenward_protocol.recipes import ALWAYS, ASKER, MOST_KEPT, NEVER, Recipe
 from tokenward_protocol.token_ends import usual_seconds
 from tokenward_protocol.urls import display
 
@@ -51,7 +55,7 @@ if TYPE_CHECKING:
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.store.adopted import AdoptedSecrets
-    from tokenward_agent.store.memory_records import ProcessKey
+    from tokenward_agent.store.memory_records import MemoryRecords, ProcessKey
     from tokenward_agent.store.recipe_records import RecipeEntry, RecipeRecords
     from tokenward_agent.vault.record import Login, Now
     from tokenward_agent.vault.vault import Vault
@@ -73,9 +77,16 @@ LAST: Final = 30
 AT_ONCE: Final = 8
 """The most runs of a kind at a time: a keyring that does not answer fills neither machine nor arena."""
 
+_MOST_ASKERS: Final = 64
+"""The most credentials that are kept for single processes; then the oldest gives way."""
+
 _SHORTEST_REST: Final = 10
 _LONGEST_REST: Final = 300
 _SHOWN: Final = 100  # characters of a command in a list
+_SHOWN_COMMAND: Final = 400  # of one in a hint
+_SHOWN_PROBLEM: Final = 600
+_MOST_PROBLEMS: Final = 20
+"""Characters of each problem and hint in a status, and how many of them it has."""
 
 
 class Made(NamedTuple):
@@ -95,6 +106,13 @@ class Made(NamedTuple):
         return "<Made>"
 
 
+class Asker(NamedTuple):
+    """A process that asks: its number, 0 if it is not known, and when it started."""
+
+    pid: int
+    started: int
+
+
 class _Rest(NamedTuple):
     """Why a recipe rests, after so many failures, and until when by the boot clock."""
 
@@ -107,6 +125,7 @@ class MadeSecrets:
     """Runs the recipes of one agent and keeps what they made.
 
     `admit` judges a secret that is to be handed out; `is_locked` tells whether the agent is locked.
+    `asker_of` returns the process behind a peer: the tool, where its `keyring` program asks for it.
     """
 
     def __init__(
@@ -116,15 +135,18 @@ class MadeSecrets:
         recipes: RecipeRecords,
         adopted: AdoptedSecrets,
         now: Callable[[], Now],
-        vaults: Mapping[str, Vault],
+        holders: Mapping[str, Vault | MemoryRecords],
         admit: Callable[[str, str, memoryview, int], Admission],
         is_locked: Callable[[], bool],
         record_run: RecordRun,
+        asker_of: Callable[[object], Asker],
     ) -> None:
         self._arena, self._key, self._now = arena, key, now
-        self._recipes, self._adopted, self._vaults = recipes, adopted, vaults
+        self._recipes, self._adopted, self._holders = recipes, adopted, holders
         self._admit, self._is_locked, self._record_run = admit, is_locked, record_run
+        self._asker_of = asker_of
         self._kept: dict[Login, Made] = {}
+        self._of_askers: dict[tuple[Login, Asker], Made] = {}
         self._running: dict[Login, asyncio.Task[Made]] = {}
         self._resting: dict[Login, _Rest] = {}
         self._turns = {name: asyncio.Semaphore(AT_ONCE) for name in (COMMAND, *READERS)}
@@ -134,34 +156,54 @@ class MadeSecrets:
         """Forget all that was made, and discard what is being made."""
         self._forgotten += 1
         self._key.forget()
-        for held in (self._kept, self._running, self._resting):
+        for held in (self._kept, self._of_askers, self._running, self._resting):
             held.clear()
 
     def drop(self, record: Record) -> None:
         """Forget what was made for a record, and its failures."""
         for held in (self._kept, self._running, self._resting):
             held.pop(record.login, None)
+        for place in [each for each in self._of_askers if each[0] == record.login]:
+            del self._of_askers[place]
 
     def peek(self, record: Record) -> Made | None:
         """Return what is kept for a record, however little of it is left."""
         made = self._kept.get(record.login)
         return made if made is not None and self._remaining_seconds(made) > 0 else None
 
-    def ready(self, record: Record) -> Made | None:
-        """Return what may be handed out without a run, None if the command has to run first."""
+    def ready(self, record: Record, peer: object = None) -> Made | None:
+        """Return what may be handed out without a run, None if the command has to run first.
+
+        `peer` is one that could run it itself, None if the agent is to do that.
+        """
+        asker = self._asker_for(record, peer)
+        if asker is not None:
+            made = self._of_askers.get((record.login, asker))
+            return made if made is not None and self._now().boot < made.renewed else None
         made = self._kept.get(record.login)
         return made if made is not None and self._has_left(made, RESERVE) else None
 
-    async def read(self, record: Record, *, attended: bool) -> Made:
+    def _asker_for(self, record: Record, peer: object) -> Asker | None:
+        """Return who runs the command of a record, None if it is the agent."""
+        if peer is None or is_adopted(record):
+            return None
+        entry = self._recipes.entry_of(record)
+        if entry is None or entry.recipe.run_in != ASKER:
+            return None
+        return self._asker_of(peer)
+
+    async def read(self, record: Record, peer: object = None, *, attended: bool) -> Made:
         """Return what a record's command makes or keyring has; if `attended`, wait for its run.
 
-        Raise Failure: `making` if a run is needed and the caller does not wait; `command`, `provider`
-        and `not-found` if it failed; `locked`.
+        Raise Failure: `making` if a run is needed and the caller does not wait; `asker` if the `peer`
+        has to run it; `command`, `provider` and `not-found` if it failed; `locked`.
         """
         if self._is_locked():
             raise Failure("locked", "The agent is locked.", "`auth unlock`", vaults=[], stored=True)
-        if (made := self.ready(record)) is not None:
+        if (made := self.ready(record, peer)) is not None:
             return made
+        if (asker := self._asker_for(record, peer)) is not None:
+            raise self._left_to(asker, record)
         try:
             running = self._running.get(record.login) or self._begin(record)
             if not attended:
@@ -178,6 +220,28 @@ class MadeSecrets:
                 raise
             return made
 
+    def _left_to(self, asker: Asker, record: Record) -> Failure:
+        """Return the failure that has a client run the command. Raise Failure if it must not."""
+        entry, name = self._entry(record), display(record.service)
+        if not asker.pid:
+            raise Failure(
+                "command",
+                f"The command for {name} is run by what asks, and the agent cannot see which process"
+                " that is.",
+                '`run-in = "agent"` in config.toml has the agent run it',
+            )
+        self._require_runnable(entry)
+        return Failure(
+            "asker",
+            f"The command for {name} is run by what asks.",
+            "a client of this version runs it",
+            service=record.service,
+            username=record.username,
+            command=[*entry.recipe.command],
+            format=entry.recipe.format,
+            timeout=entry.recipe.timeout,
+        )
+
     def prepare(self, record: Record) -> Recipe:
         """Return the recipe of a record for a run elsewhere, which `keep` ends. Raise Failure."""
         entry = self._entry(record)
@@ -186,12 +250,29 @@ class MadeSecrets:
         self._require_runnable(entry)
         return entry.recipe
 
-    def keep(self, record: Record, secret: memoryview, end: int | None) -> Made:
-        """Keep what a run elsewhere made; `end` is in seconds since 1970. Raise Failure."""
+    def keep(self, record: Record, secret: memoryview, end: int | None, peer: object) -> Made:
+        """Keep what a run of the `peer` made; `end` is in seconds since 1970. Raise Failure."""
+        asker = self._asker_for(record, peer)
+        if asker is not None and not asker.pid:
+            raise self._left_to(asker, record)
         made = self.seal(record, self._entry(record).recipe, secret, end)
+        if asker is not None:
+            self._keep_for(asker, record, made)
+            return made
         self.drop(record)
         self.adopt(record, made)
         return made
+
+    def _keep_for(self, asker: Asker, record: Record, made: Made) -> None:
+        """Keep what one process made, and no longer what is over or was replaced."""
+        self._of_askers = {
+            place: each
+            for place, each in self._of_askers.items()
+            if self._remaining_seconds(each) > 0 and self._find(place[0]) is not None
+        }
+        while len(self._of_askers) >= _MOST_ASKERS:
+            del self._of_askers[next(iter(self._of_askers))]
+        self._of_askers[record.login, asker] = made
 
     async def make_first(
         self, record: Record, recipe: Recipe, variables: memoryview | None
@@ -247,13 +328,39 @@ class MadeSecrets:
         )
 
     def status(self) -> dict[str, Value]:
-        """Return how many recipes there are and how much is kept, and what is wrong with their file."""
-        wrong = self._recipes.problem
+        """Return how many recipes there are and how much is kept, and what is wrong.
+
+        That is the problem with their file, and why credentials cannot be made or read now.
+        """
+        wrong, records = self._recipes.problem, [*self._recipes]
+        for holder in self._holders.values():
+            records += [each for each in holder.records.values() if is_adopted(each)]
+        failures = [each for record in records if (each := self._problem_of(record)) is not None]
         return {
             "recipes": len([*self._recipes]),
             "kept": sum(self._remaining_seconds(made) > 0 for made in self._kept.values()),
             "problem": f"{self._recipes.path} {wrong}." if wrong else None,
+            "problems": [
+                {"problem": str(each)[:_SHOWN_PROBLEM], "hint": each.hint[:_SHOWN_PROBLEM]}
+                for each in failures[:_MOST_PROBLEMS]
+            ],
         }
+
+    def _problem_of(self, record: Record) -> Failure | None:
+        """Return why a credential cannot be made or read now, as far as that is known without a run."""
+        entry = self._find(record.login)
+        if entry is None:
+            return None
+        try:
+            if is_adopted(record):
+                self._adopted.require_reader(record)
+            else:
+                self._require_runnable(entry)
+                _require_variables(entry)
+        except Failure as failure:
+            return failure
+        rest = self._resting.get(record.login)
+        return None if rest is None else rest.failure
 
     def _remaining_seconds(self, made: Made) -> int:
         return made.kept.remaining_seconds(self._now(), 0)
@@ -299,6 +406,7 @@ class MadeSecrets:
             raise rest.failure
         if not is_adopted(record):
             self._require_runnable(entry)
+            _require_variables(entry)
         task = asyncio.get_running_loop().create_task(self._run_and_keep(entry, self._forgotten))
         task.add_done_callback(_retrieve)  # the requests that waited may be gone
         self._running[login] = task
@@ -335,7 +443,7 @@ class MadeSecrets:
             return await self._run(entry.record, entry.recipe, None, forgotten)
         block = self._arena.allocate(size_of(held))
         try:
-            open_variables(self._vaults, held, entry.record, block)
+            open_variables(self._holders, held, entry.record, block)
             return await self._run(entry.record, entry.recipe, block, forgotten)
         finally:
             self._arena.release(block)
@@ -420,21 +528,53 @@ class MadeSecrets:
         )
 
     def _require_runnable(self, entry: RecipeEntry) -> None:
-        require_runnable(entry.record.service, entry.recipe, entry.pin)
+        require_runnable(entry.record, entry.recipe, entry.pin, entry.name)
 
 
-def require_runnable(service: str, recipe: Recipe, pin: Pin | None) -> None:
-    """Raise Failure unless the program of a recipe is still the one that the user chose."""
+def require_runnable(record: Record, recipe: Recipe, pin: Pin | None, name: str = "") -> None:
+    """Raise Failure unless the program of a recipe is still the one that the user chose.
+
+    `name` is that of the recipe's table in config.toml, "" if it has none.
+    """
     program = recipe.command[0]
     problem = program_objection(program, uid()) or project_objection(program)
     if problem is None and pin is not None and pin_of(program) != pin:
         problem = "has another owner or mode than at the login"
     if problem is not None:
+        again = _login_again(record, recipe, os.path.isfile(program))
         raise Failure(
             "command",
-            f"The program {program}, which makes the credential for {display(service)}, is not run:"
-            f" it {problem}.",
-            "`auth login` with `--command` again chooses it",
+            f"The program {program}, which makes the credential for {display(record.service)}, is not"
+            f" run: it {problem}.",
+            f"correct `services.{name}` in config.toml, or `auth login {name}` if it is in order"
+            if name
+            else f"`{again}`, once the program is in order, chooses it again",
+        )
+
+
+def _login_again(record: Record, recipe: Recipe, is_there: bool) -> str:
+    """Return the login that stored a recipe; a program that is gone is looked for on PATH."""
+    words = ["auth", "login", display(record.service)]
+    words += ["-u", record.username] if record.username else ["--no-username"]
+    words += ["--command"] if recipe.format == "auto" else ["--command", "--as", recipe.format]
+    words += [] if recipe.kept is None else ["--lifetime", f"{recipe.kept}s"]
+    words += ["--attended"] if recipe.attended == ALWAYS else []
+    program, *arguments = recipe.command
+    words += ["--", program if is_there else os.path.basename(program), *arguments]
+    text = shlex.join(words)
+    return (
+        text if len(text) <= _SHOWN_COMMAND else "auth login SERVICE -u NAME --command -- PROGRAM"
+    )
+
+
+def _require_variables(entry: RecipeEntry) -> None:
+    """Raise Failure if the command gets variables of the user's shell, and no login passed them on."""
+    if entry.recipe.environment and entry.variables is None:
+        raise Failure(
+            "command",
+            f"The command for {display(entry.record.service)} gets variables of your shell by"
+            " config.toml, and has none of them yet.",
+            f"`auth login {entry.name}` in that shell passes them on",
         )
 
 
@@ -456,7 +596,22 @@ def _failure_of(error: WorkerError, record: Record, recipe: Recipe) -> Failure:
         said = str(error)
     code = error.code if error.code in {"not-found", "command"} else "command"
     hint = "" if recipe.attended == NEVER else _refresh_hint(record)
+    if recipe.run_in == ASKER:
+        hint = "tools run it by themselves, but for a share or a relay the agent does"
+    elif _has_own_rights(recipe.command[0]):
+        hint = (
+            'a login with `--attended`, or `run-in = "asker"` in config.toml: the program has rights of'
+            " its own (setuid or setgid), which the agent cannot give it"
+        )
     return Failure(code, said, hint)
+
+
+def _has_own_rights(program: str) -> bool:
+    """Tell whether a program runs as another user or group: the agent's cannot (no new privileges)."""
+    try:
+        return bool(os.stat(program).st_mode & (stat.S_ISUID | stat.S_ISGID))
+    except OSError:
+        return False
 
 
 def _refresh_hint(record: Record) -> str:

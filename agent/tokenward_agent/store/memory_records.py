@@ -4,7 +4,8 @@ They open until the key is replaced, as by a lock, which makes all of them unrea
 those that wait to be sent.
 
 Credentials in memory are in no file, and end with the agent or a lock. They are for tokens that live
-for minutes, such as those of trusted publishing. Each has an end. A lookup treats them like a vault's
+for minutes, such as those of trusted publishing, and each of these has an end; and for adopted
+credentials where no vault can be written. A lookup treats them like a vault's
 records and before those. At most `MOST` are kept, with `MOST_BYTES` of secrets, since no vault's
 limits apply.
 """
@@ -76,6 +77,7 @@ class MemoryRecords:
     """The records of one agent that are in no vault. The caller watches their lifetimes."""
 
     provider = MEMORY
+    state: Final = "open"
     latest_time = 0
     """The latest wall time seen; never needed, since these records do not outlive a boot."""
 

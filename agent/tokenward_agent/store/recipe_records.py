@@ -7,7 +7,9 @@ vault, which has to be open for a run. A file that cannot be read or is wrong co
 never overwritten, and `problem` says what is wrong.
 
 A recipe is a record like those of a vault, but it has no secret: made_secrets.py has what its
-command made. Of two recipes for one account that of `config.toml` counts.
+command made. Of two recipes for one account that of `config.toml` counts. The file has for such a
+one, too, what a login of it chose: the owner and mode of its program, and the values of its
+`environment`. That counts as long as config.toml says the same of the command.
 """
 
 from __future__ import annotations
@@ -31,13 +33,14 @@ if TYPE_CHECKING:
 
     from tokenward_agent.vault.record import Key
 
-    Configured = tuple[tuple[str, str, Recipe], ...]
+    Configured = tuple[tuple[str, str, Recipe, str], ...]
 
 NAME: Final = "recipes.toml"
 MOST: Final = 64
 """The most recipes of `auth login`; a list shows more of each than of a stored credential."""
 
 _MAX_SIZE: Final = 1 << 20
+_NAMES: Final = "environment"
 _HEAD: Final = """\
 # The commands that make credentials, as `auth login --command` stored them. No secret is in here in the open.
 """
@@ -59,12 +62,25 @@ class SealedVariables(NamedTuple):
 
 
 class RecipeEntry(NamedTuple):
-    """A recipe and its record; `pin` is None for one of config.toml, which has no variables."""
+    """A recipe and its record.
+
+    `name` is that of a table in config.toml, "" for a recipe of `auth login`; `pin` is None for one
+    of config.toml without a login.
+    """
 
     record: Record
     recipe: Recipe
     pin: Pin | None
     variables: SealedVariables | None = None
+    name: str = ""
+
+
+class Chosen(NamedTuple):
+    """What a login chose for a recipe of config.toml, whose record is named `recipe`."""
+
+    recipe: str
+    pin: Pin
+    variables: SealedVariables | None
 
 
 class RecipeRecords:
@@ -81,6 +97,7 @@ class RecipeRecords:
         self._configured, self._now = configured, now
         self._seen: Configured = ()
         self._of_config: dict[Key, RecipeEntry] = {}
+        self._chosen: dict[Key, Chosen] = {}
         self._stored = self._read()
         self._used: dict[Key, int] = {}
 
@@ -93,13 +110,29 @@ class RecipeRecords:
         if configured is self._seen:
             return False
         before, self._seen, self._of_config = self._of_config, configured, {}
-        for service, username, recipe in configured:
-            name = hashlib.sha256(json.dumps(recipe.as_table()).encode()).hexdigest()[:16]
-            entry = RecipeEntry(_record(service, username, self._now(), name), recipe, None)
-            former = before.get(entry.record.key)
-            is_same = former is not None and former.recipe == recipe
-            self._of_config[entry.record.key] = former if former and is_same else entry
+        for service, username, recipe, name in configured:
+            known = hashlib.sha256(json.dumps(recipe.as_table()).encode()).hexdigest()[:16]
+            record = _record(service, username, self._now(), known)
+            former = before.get(record.key)
+            if former is not None and former.recipe == recipe:
+                record = former.record
+            chosen = self._chosen.get(record.key)
+            pin, variables = None, None
+            if chosen is not None and chosen.recipe == known:
+                pin, variables = chosen.pin, chosen.variables
+            self._of_config[record.key] = RecipeEntry(record, recipe, pin, variables, name)
         return True
+
+    def configured_entry(self, service: str, username: str) -> RecipeEntry | None:
+        """Return the recipe that config.toml has for an account."""
+        return self._of_config.get(_record(service, username, 0, "").key)
+
+    def choose(self, entry: RecipeEntry, pin: Pin, variables: SealedVariables | None) -> None:
+        """Store what a login chose for a recipe of config.toml. Raise Failure."""
+        chosen = Chosen(_name_of(entry.record), pin, variables)
+        held = {k: each for k, each in self._chosen.items() if k in self._of_config}
+        self._write(self._stored, {**held, entry.record.key: chosen})
+        self._of_config[entry.record.key] = entry._replace(pin=pin, variables=variables)
 
     def entry_of(self, record: Record) -> RecipeEntry | None:
         """Return the recipe of a record; None if it was replaced or removed."""
@@ -112,11 +145,12 @@ class RecipeRecords:
 
     def require_own(self, service: str, username: str) -> None:
         """Raise Failure if config.toml has the recipe of an account: no request changes that file."""
-        if (service, username) in self._of_config:
+        entry = self.configured_entry(service, username)
+        if entry is not None:
             raise Failure(
                 "refused",
                 f"The credential of {username} for {service} comes from a command, by config.toml.",
-                "remove its `command` there",
+                f"remove `command` of `services.{entry.name}` there",
             )
 
     def add(
@@ -135,14 +169,15 @@ class RecipeRecords:
             raise Failure(
                 "busy", f"The agent has {MOST} recipes and takes no more.", "`auth logout`"
             )
-        self._write({**self._stored, record.key: entry})
+        self._write({**self._stored, record.key: entry}, self._chosen)
         return entry
 
     def remove(self, records: Iterable[Record]) -> None:
         """Remove recipes. Raise Failure."""
         gone = {record.key for record in records if record.key in self._stored}
         if gone:
-            self._write({key: entry for key, entry in self._stored.items() if key not in gone})
+            left = {key: entry for key, entry in self._stored.items() if key not in gone}
+            self._write(left, self._chosen)
 
     def open_secret(self, _record: Record, _out: memoryview) -> NoReturn:
         """Never called: what a recipe made is read in another way."""
@@ -172,7 +207,9 @@ class RecipeRecords:
                 raise ValueError("can be read or changed by other users")
             from tokenward_protocol.toml_text import parse_toml
 
-            entries = [_entry(table) for table in parse_toml(data).get("recipe", [])]
+            found_tables = parse_toml(data)
+            entries = [_entry(table) for table in found_tables.get("recipe", [])]
+            self._chosen = dict(map(_read_chosen, found_tables.get("chosen", [])))
         except RecipeError as error:
             self.problem = f"has a `{error.key}` that {error}"
         except ValueError as error:
@@ -181,25 +218,44 @@ class RecipeRecords:
             return {entry.record.key: entry for entry in entries}
         return {}
 
-    def _write(self, entries: dict[Key, RecipeEntry]) -> None:
+    def _write(self, entries: dict[Key, RecipeEntry], chosen: dict[Key, Chosen]) -> None:
         if self.problem:
             raise Failure(
                 "vault", f"{self.path} {self.problem}.", "repair the file, or move it away"
             )
-        text = _HEAD + "".join(_text(entry) for entry in entries.values())
+        texts = [_text(entry) for entry in entries.values()]
+        texts += [_chosen_text(*each) for each in chosen.items()]
+        text = _HEAD + "".join(texts)
         try:
             replace(self.path, text.encode())
         except OSError as error:
             raise Failure("vault", f"{self.path} cannot be written: {error.strerror}.") from None
-        self._stored = entries
+        self._stored, self._chosen = entries, chosen
 
 
 def _record(service: str, username: str, created: int, name: str) -> Record:
     return Record(service, username, created, None, None, AdoptedSource(COMMAND, name), None)
 
 
+def _name_of(record: Record) -> str:
+    return "" if record.adopted is None else record.adopted.spelling
+
+
 def _entry(table: Any) -> RecipeEntry:
     """Return the recipe in a table of the file. Raises RecipeError, ValueError."""
+    record, pin = _account(table)
+    recipe = read_recipe({key: value for key, value in table.items() if key != _NAMES})
+    return RecipeEntry(record, recipe, pin, _variables(table))
+
+
+def _read_chosen(table: Any) -> tuple[Key, Chosen]:
+    """Return what a login chose for a recipe of config.toml. Raises RecipeError, ValueError."""
+    record, pin = _account(table)
+    return record.key, Chosen(_name_of(record), pin, _variables(table))
+
+
+def _account(table: Any) -> tuple[Record, Pin]:
+    """Return the record and the program's pin in a table. Raises RecipeError, ValueError."""
     if not isinstance(table, dict):
         raise RecipeError("recipe", "is not a table")
     texts = [table.get(key) for key in ("service", "username", "id")]
@@ -208,12 +264,11 @@ def _entry(table: Any) -> RecipeEntry:
         raise ValueError("has a recipe without its account or the owner of its program")
     service, username, name = map(str, texts)
     created, owner, mode = (int(n or 0) for n in numbers)
-    recipe, record = read_recipe(table), _record(service, username, created, name)
-    return RecipeEntry(record, recipe, Pin(owner, mode), _variables(table))
+    return _record(service, username, created, name), Pin(owner, mode)
 
 
 def _variables(table: dict[str, Any]) -> SealedVariables | None:
-    names, provider, sealed = (table.get(key) for key in ("environment", "vault", "sealed"))
+    names, provider, sealed = (table.get(key) for key in (_NAMES, "vault", "sealed"))
     if names is None:
         return None
     if not isinstance(names, list) or not isinstance(provider, str) or not isinstance(sealed, str):
@@ -224,21 +279,32 @@ def _variables(table: dict[str, Any]) -> SealedVariables | None:
 
 
 def _text(entry: RecipeEntry) -> str:
-    record, pin = entry.record, entry.pin or Pin(0, 0)
+    pin = entry.pin or Pin(0, 0)
+    return _table_text("recipe", entry.record, pin, entry.variables, entry.recipe.as_table())
+
+
+def _chosen_text(key: Key, chosen: Chosen) -> str:
+    record = _record(key[0], key[1], 0, chosen.recipe)
+    return _table_text("chosen", record, chosen.pin, chosen.variables, {})
+
+
+def _table_text(
+    name: str, record: Record, pin: Pin, held: SealedVariables | None, more: dict[str, Any]
+) -> str:
     table: dict[str, Any] = {
         "service": record.service,
         "username": record.username,
-        "id": "" if record.adopted is None else record.adopted.spelling,
+        "id": _name_of(record),
         "created": record.created,
         "owner": pin.owner,
         "mode": pin.mode,
-        **entry.recipe.as_table(),
+        **more,
     }
-    if (held := entry.variables) is not None:
+    if held is not None:
         sealed = base64.b64encode(held.sealed).decode()
-        table |= {"environment": [*held.names], "vault": held.provider, "sealed": sealed}
+        table |= {_NAMES: [*held.names], "vault": held.provider, "sealed": sealed}
     lines = (f"{key} = {_quote(value)}\n" for key, value in table.items())
-    return "\n[[recipe]]\n" + "".join(lines)
+    return f"\n[[{name}]]\n" + "".join(lines)
 
 
 def _quote(value: object) -> str:

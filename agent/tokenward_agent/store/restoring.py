@@ -34,41 +34,37 @@ class Restoration(NamedTuple):
     damaged: bool
 
 
-class Restoring:
-    """Restores the vaults of one agent."""
+async def restore_previous(
+    vaults: Vaults, opening: Opening, provider: str, *, anyway: bool
+) -> Restoration:
+    """Replace a provider's vault with its previous generation.
 
-    def __init__(self, vaults: Vaults, opening: Opening) -> None:
-        self._vaults = vaults
-        self._opening = opening
-
-    async def restore_previous(self, provider: str, *, anyway: bool) -> Restoration:
-        """Replace a provider's vault with its previous generation.
-
-        Raise Failure: `refused` if the vault can be read and `anyway` is false; `vault` if there is
-        no previous generation; `read-only`, `busy`.
-        """
-        vault = self._vaults.each[VAULT_OF[provider]]
-        wall = self._vaults.clock.wall()
-        async with self._vaults.changing:
-            try:
-                restored = await asyncio.to_thread(_swap_generations, vault, wall, anyway=anyway)
-            except VaultError as error:
-                raise Failure(error.code, error.message, error.hint) from None
-            if not (restored.damaged and await self._save_over(vault, restored.header, wall)):
-                self._vaults.close(vault)
-                self._opening.rescan(provider)
-        return restored
-
-    async def _save_over(self, vault: Vault, restored: Header, wall: int) -> bool:
-        """Save an open vault's records if it is newer than the restored one; else return False."""
-        if vault.header is None or vault.header.generation <= restored.generation:
-            return False
-        held = {each.record.key: each.record for each in self._vaults.all_records(vault.provider)}
+    Raise Failure: `refused` if the vault can be read and `anyway` is false; `vault` if there is
+    no previous generation; `read-only`, `busy`.
+    """
+    vault = vaults.each[VAULT_OF[provider]]
+    wall = vaults.clock.wall()
+    async with vaults.changing:
         try:
-            await self._vaults.save(vault, lambda _before: dict(held), wall)
-        except Failure:  # not open, or under another key by now
-            return False
-        return True
+            restored = await asyncio.to_thread(_swap_generations, vault, wall, anyway=anyway)
+        except VaultError as error:
+            raise Failure(error.code, error.message, error.hint) from None
+        if not (restored.damaged and await _save_over(vaults, vault, restored.header, wall)):
+            vaults.close(vault)
+            opening.rescan(provider)
+    return restored
+
+
+async def _save_over(vaults: Vaults, vault: Vault, restored: Header, wall: int) -> bool:
+    """Save an open vault's records if it is newer than the restored one; else return False."""
+    if vault.header is None or vault.header.generation <= restored.generation:
+        return False
+    held = {each.record.key: each.record for each in vaults.all_records(vault.provider)}
+    try:
+        await vaults.save(vault, lambda _before: dict(held), wall)
+    except Failure:  # not open, or under another key by now
+        return False
+    return True
 
 
 def _swap_generations(vault: Vault, wall: int, *, anyway: bool) -> Restoration:

@@ -25,6 +25,7 @@ from tokenward_protocol.urls import display
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenward_agent.store.memory_records import MemoryRecords
     from tokenward_agent.vault.vault import Vault
 
 
@@ -70,10 +71,13 @@ def seal_variables(
 
 
 def open_variables(
-    vaults: Mapping[str, Vault], held: SealedVariables, record: Record, out: memoryview
+    holders: Mapping[str, Vault | MemoryRecords],
+    held: SealedVariables,
+    record: Record,
+    out: memoryview,
 ) -> int:
     """Open a block into *out*; return its size in bytes. Raise Failure: `locked`, `command`."""
-    vault = vaults.get(held.provider)
+    vault = holders.get(held.provider)
     name = display(record.service)
     if vault is None or vault.state != "open":
         raise Failure(
@@ -93,7 +97,7 @@ def open_variables(
         raise Failure(
             "command",
             f"The variables of the command for {name} were sealed under a former key of the vault.",
-            "`auth login` with `--command` and `--pass-env` again",
+            "`auth login` with `--command` and `--pass-env` again, or of its name in config.toml",
         ) from None
 
 

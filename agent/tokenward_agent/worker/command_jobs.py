@@ -31,7 +31,8 @@ def work(header: Header, variables: bytes) -> tuple[Header, bytes]:
     try:
         process = subprocess.Popen(
             header["command"],
-            env=_environment(variables),
+            # The property keeps our own keyring backend from asking the agent that waits for this.
+            env=os.environ | variables_of(variables) | {"KEYRING_PROPERTY_ASIDE": "1"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -57,8 +58,3 @@ def work(header: Header, variables: bytes) -> tuple[Header, bytes]:
     if made is None:
         raise JobError("not-found", f"{program} printed no credential.")
     return {"end": made.end}, made.secret
-
-
-def _environment(variables: bytes) -> dict[str, str]:
-    # The property keeps our own keyring backend from asking the agent that waits for this.
-    return os.environ | variables_of(variables) | {"KEYRING_PROPERTY_ASIDE": "1"}

@@ -77,10 +77,9 @@ def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
         "keyring-get": _get,
         "keyring-set": _set,
         "keyring-delete": _delete,
+        "keyring-read": _read,
     }
     try:
-        if job == "keyring-read":
-            return _read(header, secret)
         return jobs[job](header, secret)
     except keyring.errors.KeyringLocked:
         raise JobError(
@@ -162,7 +161,7 @@ def _read(header: Header, variables: bytes) -> tuple[Header, bytes]:
         raise JobError("command", f"{name} failed with {kind}{told}.")
     raise JobError(
         "not-found",
-        f"No keyring has a password of {header.get('username')} for {header['services'][0]}.",
+        f"No keyring has a password of {header['username']} for {header['services'][0]}.",
         "plug-ins answer if they are installed beside tokenward; `auth login` without `--adopt` stores a"
         " password",
     )
@@ -174,7 +173,7 @@ class _Search(Thread):
     def __init__(self, header: Header) -> None:
         super().__init__(daemon=True)
         self._services: list[str] = header["services"]
-        self._username: str | None = header.get("username")
+        self._username: str = header["username"]
         self.asked = self.failed = ""
         self.found: tuple[Header, bytes] | None = None
         self.failure: Exception | None = None
@@ -203,7 +202,7 @@ class _Search(Thread):
         found = backend.get_credential(service, self._username)
         if found is None or found.password is None:
             return False
-        answer = {"service": service, "username": found.username or self._username or ""}
+        answer = {"service": service, "username": found.username or self._username}
         self.found = {**_name_backend(backend), **answer}, found.password.encode()
         return True
 

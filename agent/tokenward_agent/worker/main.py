@@ -87,7 +87,7 @@ def work(header: Header, secret: bytes) -> tuple[Header, bytes]:
         try:
             return index_jobs.work(job, header, secret), b""
         except WebError as failed:
-            raise JobError("index", str(failed), failed.hint) from None
+            raise JobError("index", str(failed)) from None
     if job.startswith("consent-"):
         if sys.platform == "win32":
             raise JobError("no-screen", "No program for prompts exists on this system.")

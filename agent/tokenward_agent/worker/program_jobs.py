@@ -55,7 +55,7 @@ def work(job: str, header: Header, secret: bytes) -> tuple[Header, bytes]:
 
 def _get(header: Header, _secret: bytes) -> bytes:
     program = header["program"]
-    printed = _run(program, ["get"], _item(header))
+    printed = _run(program, "get", _item(header))
     if printed is None:
         raise JobError("not-found", f"The program {program} does not have the vault's key.")
     return decode_key(printed, f"the program {program}")
@@ -64,35 +64,26 @@ def _get(header: Header, _secret: bytes) -> bytes:
 def _set(header: Header, secret: bytes) -> bytes:
     value = encode_key(secret) + b"\n"
     program = header["program"]
-    if _run(program, ["set"], _item(header), value) is None:
+    if _run(program, "set", _item(header), value) is None:
         raise JobError("program-failed", f"The program {program} did not store the vault's key.")
     return b""
 
 
 def _delete(header: Header, _secret: bytes) -> bytes:
     program = header["program"]
-    if _run(program, ["del"], _item(header)) is None:
+    if _run(program, "del", _item(header)) is None:
         raise JobError("not-found", f"The program {program} does not have the vault's key.")
     return b""
 
 
 def _read(header: Header) -> tuple[Header, bytes]:
     """Look for a credential under each of `services` in turn."""
-    program, username = header["program"], header.get("username")
+    program, username = header["program"], header["username"]
     words: list[str] = []
     for service in header["services"]:
-        if username is not None:
-            printed = _run(program, ["get"], [service, username], words=words)
-            if printed is not None:
-                return {"service": service, "username": username}, printed
-            continue
-        printed = _run(program, ["--mode", "creds", "get"], [service], words=words)
-        if printed is None:
-            continue
-        name, newline, password = printed.partition(b"\n")
-        if not newline:
-            raise JobError("program-failed", f"The program {program} printed no user name.")
-        return {"service": service, "username": name.rstrip(b"\r").decode()}, password
+        printed = _run(program, "get", [service, username], words=words)
+        if printed is not None:
+            return {"service": service, "username": username}, printed
     if words:
         raise JobError("command", f"The program {program} failed with status 1: {words[0]}.")
     raise JobError(
@@ -108,7 +99,7 @@ def _item(header: Header) -> list[str]:
 
 def _run(
     program: str,
-    doing: list[str],
+    doing: str,
     names: list[str],
     given: bytes | None = None,
     *,
@@ -127,7 +118,7 @@ def _run(
     stdin = subprocess.DEVNULL if given is None else subprocess.PIPE
     try:
         process = subprocess.Popen(
-            [program, *doing, *names],
+            [program, doing, *names],
             env={**os.environ, "KEYRING_PROPERTY_ASIDE": "1"},
             stdin=stdin,
             stdout=subprocess.PIPE,

@@ -11,7 +11,18 @@ import sys
 import sysconfig
 from time import time
 
-from tokenward.checks import OK, PROBLEM, WARNING, agent, machine, ok, problem, tools, warning
+from tokenward.checks import (
+    OK,
+    PROBLEM,
+    WARNING,
+    agent,
+    machine,
+    makers,
+    ok,
+    problem,
+    tools,
+    warning,
+)
 from tokenward.commands.setup import known_accounts
 from tokenward.credentials.listing import list_all
 from tokenward.errors import CommandError
@@ -87,6 +98,7 @@ def _lines(found: list[Finding], *, every: bool) -> list[str | list[Part]]:
 
 def _examine(session: Session) -> Iterator[Finding]:
     status: dict[str, Any] | None = None
+    entries: list[dict[str, Any]] = []
     try:
         status = session.ask_once("status").header
     except (AgentUnreachable, AgentError) as error:
@@ -106,11 +118,15 @@ def _examine(session: Session) -> Iterator[Finding]:
         services = [str(entry["service"]) for entry in entries]
         yield from tools.pip_findings(session.environ, services)
         yield from agent.sealed_findings(entries, status["vaults"])
+        if commands := status.get("commands"):  # an older agent has none
+            yield from makers.command_findings(commands)
+        yield from makers.plugin_findings(session.environ, entries)
     yield from _machine()
     yield from tools.tool_findings(session.environ)
     yield from _setup(session)
     home = directories.home(session.environ)
     try:
+        yield from makers.leave_findings(session.settings.config.leave, entries)
         known = gather(session.settings, session.environ, home)
         yield from tools.plaintext_findings(session.environ, home, known)
     except CommandError as error:  # one of the user's own settings files

@@ -15,7 +15,6 @@ import base64
 
 from tokenward.errors import CommandError
 from tokenward.helpers import program
-from tokenward.light import parse_json
 from tokenward.ui.argument_parser import one_of
 from tokenward.ui.formatting import timestamp
 
@@ -61,15 +60,9 @@ def run(_arguments: Namespace, session: Session) -> None:
 
 def uri_of(request: str) -> str:
     """Return the URI of a request. Raises CommandError if it is malformed."""
-    try:
-        asked = parse_json(request)
-    except (ValueError, RecursionError):
-        asked = None
-    if not isinstance(asked, dict):
-        raise CommandError(
-            "Standard input is not a JSON object.",
-            'write {"uri": "https://h.example/"} to it',
-        )
+    asked = program.parse_object(
+        request, "Standard input is not a JSON object.", 'write {"uri": "https://h.example/"} to it'
+    )
     uri = asked.get("uri")
     if not isinstance(uri, str):
         raise CommandError("The `uri` of the request is not text.")

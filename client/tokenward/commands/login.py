@@ -6,6 +6,7 @@ an interrupted login leaves nothing behind.
 
 from __future__ import annotations
 
+import sys
 from time import time
 
 from tokenward.commands import guidance
@@ -100,6 +101,7 @@ def describe(parser: Parser, _command: str) -> None:
         "auth login pypi --sealed                   use it, but never show it again",
         "auth login pypi --trusted-publishing       in CI, with nothing stored anywhere",
         "auth login corp --from gcloud              gcloud makes it, whenever it is needed",
+        "auth login corp                            a name of config.toml: try the command that it has",
         "auth login corp -u aws --adopt             a plug-in of keyring makes it",
         "auth login corp -u bob --command -- pass show corp   the first line that pass prints",
     )
@@ -119,6 +121,13 @@ def run(arguments: Namespace, session: Session) -> None:
     )
     session.agree_to(service, "Log in there?", "Nothing was stored.")
     exclude("--check", {"--no-check": arguments.no_check and arguments.check})
+    if service.file is not None:
+        from tokenward.recipes import configured
+
+        definition = configured.definition_of(arguments, session, service, given)
+        if definition is not None:
+            configured.log_in(arguments, session, service, definition)
+            return
     if arguments.by_command or arguments.source:
         from tokenward.recipes import typed
 
@@ -228,12 +237,35 @@ def _adopt(
     )
     choice = choose_provider(session, vault_flag(flag))
     try:
-        _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
+        try:
+            _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
+        except AgentError as refused:
+            if refused.code != "no-vault":
+                raise
+            choice.make_vault(session)
+            _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
     except AgentError as refused:
-        if refused.code != "no-vault":
+        if refused.code == "not-found" and flag != "subprocess":
+            _name_plugin(session, service, refused)
+        may_be_in_memory = flag != "disabled" and not (arguments.lifetime or adoption.unread)
+        if refused.code != "read-only" or not may_be_in_memory:
             raise
-        choice.make_vault(session)
+        session.terminal.warn(f"{refused} So this is kept in memory alone, until the agent ends.")
+        adoption = adoption._replace(in_memory=True)
         _store(arguments, service, given.username, session, choice, b"", adoption=adoption)
+
+
+def _name_plugin(session: Session, service: Service, refused: AgentError) -> None:
+    """Raise CommandError with what installs the plug-in of the index's cloud, if that is missing."""
+    from tokenward.credentials.plugins import missing_plugin
+    from tokenward.setup.program import addition_command
+
+    package = missing_plugin(session.environ, service.login_keys[0])
+    if package is not None:
+        hint = f"`{addition_command(sys.prefix, sys.executable, package)}`"
+        raise CommandError(
+            str(refused), f"{hint}, or `--from` with the cloud's own program"
+        ) from None
 
 
 def _store(
@@ -256,7 +288,7 @@ def _store(
             key,
             username,
             body,
-            provider=choice.provider,
+            provider=None if adoption is not None and adoption.in_memory else choice.provider,
             lifetime=arguments.lifetime,
             adopt=adoption,
             sealed=arguments.sealed,

@@ -55,18 +55,14 @@ def run(arguments: Namespace, session: Session) -> None:
     if arguments.dry_run:
         exclude("--dry-run", {"--undo": arguments.undo, "--yes": arguments.yes})
     if arguments.undo:
-        _undo(session, parts.parts_to_undo(arguments.tools), outcome)
+        undo_parts(session, parts.parts_to_undo(arguments.tools), outcome)
+        _tell_undone(session, outcome)
     else:
         chosen = parts.parts_for(arguments.tools, session.environ)
         _set_up(session, chosen, outcome, yes=arguments.yes, dry=arguments.dry_run)
     session.write_json(outcome.to_json())
     if outcome.refused:
         raise CommandError(f"{count_of(len(outcome.refused), 'file')} stayed unchanged.")
-
-
-def _undo(session: Session, chosen: list[str], outcome: SetupOutcome) -> None:
-    undo_parts(session, chosen, outcome)
-    _tell_undone(session, outcome)
 
 
 def undo_parts(session: Session, chosen: list[str], outcome: SetupOutcome) -> None:

@@ -105,9 +105,9 @@ def run(arguments: Namespace, session: Session) -> None:
     if arguments.host is not None:
         raise CommandError("A host is for `--for ssh`.", "`auth share --help`")
     if arguments.near_end:
-        from tokenward.exec.one_file import one_file
+        from tokenward.exec.elsewhere import near_end
 
-        session.terminal.data(one_file("tokenward.exec.near_end").rstrip("\n"))
+        session.terminal.data(near_end())
         return
     if arguments.service is None:
         raise CommandError("No service is named.", "`auth share --service pypi`")

@@ -178,7 +178,7 @@ def _check(
             if other is not None and other.service == found.service:
                 said, _ = ask_verdict(session, other.service, other.username, other.text, web)
     except WebError as failed:
-        raise CommandError(str(failed), failed.hint) from None
+        raise CommandError(str(failed)) from None
     names = {"service": found.service, "username": found.username, "source": found.source}
     _tell_verdict(session, names, said, by_command=found.where[1] == COMMAND)
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 class Adoption(NamedTuple):
     """How one credential is adopted: its service as typed, its reader, and a block of variables.
 
-    With `unread` it is not read at the login, since `auth refresh` does that.
+    With `unread` it is not read at the login, since `auth refresh` does that; with `in_memory` no vault
+    has the entry.
     """
 
     spelling: str
@@ -37,6 +38,7 @@ class Adoption(NamedTuple):
     reader: str | None = None
     program: str | None = None
     unread: bool = False
+    in_memory: bool = False
 
     def __repr__(self) -> str:
         return f"Adoption({self.spelling!r})"
@@ -49,6 +51,7 @@ class Adoption(NamedTuple):
             "reader": self.reader,
             "program": self.program,
             "unread": self.unread or None,
+            "memory": self.in_memory or None,
         }
 
 

@@ -21,8 +21,8 @@ from tokenward.credentials.storing import (
     store,
 )
 from tokenward.errors import CommandError
-from tokenward.light import Record
 from tokenward.ui.formatting import ahead_text, capitalise, credential_text
+from tokenward_protocol.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

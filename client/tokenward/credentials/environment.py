@@ -16,7 +16,7 @@ them.
 from __future__ import annotations
 
 from tokenward.errors import CommandError
-from tokenward.light import Record
+from tokenward_protocol.light import Record
 from tokenward_protocol.urls import PYPI, ServiceError, parse_service_url
 
 TYPE_CHECKING = False

@@ -116,7 +116,10 @@ def facts_table(said: dict[str, Any], now: float) -> list[tuple[str, str]]:
         rows += _limits(token)
         rows.append(("attenuated for tools", "yes" if token["narrows"] else "no"))
     moment = end_of(said)
-    rows.append(("expires", "no expiry is visible" if moment is None else _when(moment, now)))
+    when = "no expiry is visible"
+    if moment is not None:
+        when = f"{ahead_text(moment, now)} ({timestamp(moment)})"
+    rows.append(("expires", when))
     if said["created"] is not None:
         rows.append(("stored", ago_text(said["created"], now)))
     alone = "" if is_attenuated(said) else ": only commands behind a relay use it"
@@ -149,7 +152,3 @@ def _limits(token: dict[str, Any]) -> list[tuple[str, str]]:
     if token["unknown"]:
         rows.append(("not understood", f"{token['unknown']} of {token['caveats']} restrictions"))
     return rows
-
-
-def _when(moment: int, now: float) -> str:
-    return f"{ahead_text(moment, now)} ({timestamp(moment)})"

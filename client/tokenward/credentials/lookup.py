@@ -23,10 +23,10 @@ from time import time
 from tokenward.credentials import unlocking
 from tokenward.credentials.narrowing import Restriction, attenuate, read_token
 from tokenward.errors import CommandError
-from tokenward.light import Record
 from tokenward.settings.service_names import Service
 from tokenward.transport.connect import AgentAbsent, AgentError
 from tokenward.ui.formatting import ahead_text, credential_text, join_words
+from tokenward_protocol.light import Record
 from tokenward_protocol.urls import FIXED, display
 
 TYPE_CHECKING = False

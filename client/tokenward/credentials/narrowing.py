@@ -10,7 +10,7 @@ from __future__ import annotations
 from time import time
 
 from tokenward.errors import CommandError
-from tokenward.light import Record
+from tokenward_protocol.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

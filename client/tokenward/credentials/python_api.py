@@ -12,10 +12,10 @@ from contextlib import closing
 from tokenward.credentials import lookup
 from tokenward.credentials.narrowing import read_restriction
 from tokenward.errors import CommandError
-from tokenward.light import Record
 from tokenward.session import Session
 from tokenward.settings.service_names import resolve
 from tokenward.ui.terminal import Terminal
+from tokenward_protocol.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -19,13 +19,13 @@ from tokenward.credentials.narrowing import read_token
 from tokenward.credentials.unlocking import given_passphrase, new_passphrase
 from tokenward.errors import CommandError
 from tokenward.keyring_program import on_path
-from tokenward.light import Record
 from tokenward.transport.connect import AgentError
 from tokenward.transport.connection import session_variables
 from tokenward.ui.formatting import ago_text, credential_text, join_words
 from tokenward.ui.secret_input import check_secret
 from tokenward_protocol.admission import ROOM, TOKEN_USER, Expired, NotAdmitted, admit
-from tokenward_protocol.messages import vault_name
+from tokenward_protocol.light import Record
+from tokenward_protocol.messages import MEMORY, vault_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -211,7 +211,8 @@ def _outcome_text(
     before = header["before"]
     verb = "Adopted" if adopted else "Stored" if before is None else "Replaced"
     since = "" if before is None else f"; the one before was stored {ago_text(before, time())}"
-    where = f"in the {vault_name(header['provider'])}{', sealed' if sealed else ''}"
+    place = "memory" if header["provider"] == MEMORY else f"the {vault_name(header['provider'])}"
+    where = f"in {place}{', sealed' if sealed else ''}"
     return f"{verb} {what} {where}{origin}{since}."
 
 

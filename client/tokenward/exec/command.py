@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 
 from tokenward.exec.environment import is_upload_url
-from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, ServiceError, is_name, parse_service_url
+from tokenward_protocol.urls import FIXED, PYPI, TESTPYPI, is_name, key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -204,7 +204,4 @@ def _leads_elsewhere(word: str, key: str) -> bool:
 def _key(place: str) -> str | None:
     if is_name(place):
         return _NAMES.get(place)
-    try:
-        return parse_service_url(place).key
-    except ServiceError:
-        return None
+    return key_of(place)

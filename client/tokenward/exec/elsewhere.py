@@ -13,7 +13,8 @@ import os
 import shlex
 
 from tokenward.errors import CommandError
-from tokenward.light import Record
+from tokenward.one_file import one_file
+from tokenward_protocol.light import Record
 
 DOCKER, DEVCONTAINER, COMPOSE, KUBERNETES, SSH = PLACES = (
     *("docker", "devcontainer", "compose", "kubernetes", "ssh"),
@@ -44,6 +45,13 @@ class Place(Record):
     def command(self, path: str = f"{INSIDE}/{NEAR_END}") -> str:
         """Return how a command is run elsewhere, where a relay's near end is at `path`."""
         return f"python3 {path} COMMAND" if self.relay else "COMMAND"
+
+
+def near_end() -> str:
+    """Return the near end of a relay share, as a program in one file."""
+    before = "#!/usr/bin/env python3\n# Printed by `auth share --near-end`.\n"
+    text = one_file("tokenward.exec.near_end", "main", before)
+    return f'{text}\n\nif __name__ == "__main__":\n    main(sys.argv[1:])'
 
 
 def place_of(at: str, *, relay: bool) -> Place:

@@ -42,7 +42,7 @@ from __future__ import annotations
 import re
 
 from tokenward.credentials.environment import TOKEN_USER
-from tokenward.light import Record
+from tokenward_protocol.light import Record
 from tokenward_protocol.urls import ServiceError, parse_service_url
 
 TYPE_CHECKING = False

@@ -36,7 +36,7 @@ from tokenward.transport.connection import prompt_arguments
 from tokenward.ui.formatting import join_words
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.reach_marks import read_marks
-from tokenward_protocol.urls import FIXED, ServiceError, display, parse_service_url
+from tokenward_protocol.urls import FIXED, display, key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -254,11 +254,8 @@ def _uv_names(reads: Sequence[Service], session: Session) -> Iterator[str]:
     """Yield the names, as in variables, that uv's settings here give to indexes of the run."""
     for settings in session.settings.uv or ():
         for definition in settings.definitions:
-            try:
-                key = parse_service_url(definition.url).key
-            except ServiceError:
-                continue
-            if any(key.startswith(service.key) for service in reads):
+            key = key_of(definition.url)
+            if key and any(key.startswith(service.key) for service in reads):
                 yield env_form(definition.name)
 
 

@@ -13,10 +13,10 @@ import sys
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import read
-from tokenward.light import parse_json
 from tokenward_os import user
 from tokenward_os.files import make_private, uid
 from tokenward_protocol.folder_trust import FolderTrust, Identity, count_known_ids
+from tokenward_protocol.light import parse_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

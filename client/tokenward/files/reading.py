@@ -27,7 +27,7 @@ def read(path: str, limit: int = MAX_SIZE) -> bytes | None:
     Raises CommandError otherwise.
     """
     try:
-        with open(path, "rb", opener=_without_waiting) as file:
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | SETTINGS)) as file:
             kind = os.fstat(file.fileno()).st_mode
             if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):  # /dev/null is an empty file
                 raise CommandError(f"{path} is not an ordinary file.")
@@ -58,7 +58,3 @@ def upward(directory: str) -> Iterator[str]:
     while directory != (above := os.path.dirname(directory)):
         directory = above
         yield directory
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | SETTINGS)

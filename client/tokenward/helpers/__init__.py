@@ -13,22 +13,22 @@ import gc
 def run_git() -> int:
     """Do what git asks for; return the exit status, which git ignores."""
     gc.disable()
-    from tokenward.helpers.git import main
+    from tokenward.helpers import git, program
 
-    return main()
+    return program.run(git.work)
 
 
 def run_docker() -> int:
     """Do what docker asks for; return the exit status."""
     gc.disable()
-    from tokenward.helpers.docker import main
+    from tokenward.helpers import docker, program
 
-    return main()
+    return program.run(docker.work)
 
 
 def run_cargo() -> int:
     """Answer cargo until it hangs up; return the exit status."""
     gc.disable()
-    from tokenward.helpers.cargo import main
+    from tokenward.helpers import cargo, program
 
-    return main()
+    return program.run(cargo.work)

@@ -18,12 +18,11 @@ import sys
 
 from tokenward.errors import CommandError
 from tokenward.helpers import program
-from tokenward.light import parse_json
 from tokenward.ui.secret_input import TOKEN_USER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import Any
 
     from tokenward.session import Session
     from tokenward.settings.service_names import Service
@@ -35,20 +34,15 @@ _CRATES_IO_INDEXES = {
 }
 
 
+_MALFORMED = "Standard input is not a request of cargo."
+
+
 class CargoError(Exception):
-    """An answer other than Ok. `kind` is the protocol's word for the reason."""
-
-    def __init__(self, kind: str, message: str = "") -> None:
-        super().__init__(message)
-        self.kind = kind
+    """An answer other than Ok. `str()` is the protocol's word for the reason."""
 
 
-def main() -> int:
+def work(session: Session) -> int:
     """Answer cargo until it hangs up; return the exit status."""
-    return program.run(_work)
-
-
-def _work(session: Session) -> int:
     if sys.argv[1:2] != ["--cargo-plugin"]:
         raise CommandError(
             "`cargo-credential-tokenward` is run by cargo.",
@@ -66,8 +60,7 @@ def answer(line: str, session: Session) -> dict[str, Any]:
     try:
         return {"Ok": _handle(line, session)}
     except CargoError as refused:
-        said = {"message": str(refused)} if str(refused) else {}
-        return {"Err": {"kind": refused.kind, **said}}
+        return {"Err": {"kind": str(refused)}}
     except CommandError as failed:
         return {"Err": {"kind": "other", "message": program.error_line(failed)}}
 
@@ -108,7 +101,7 @@ def _service(request: dict[str, Any]) -> tuple[Service, bool]:
     registry = request.get("registry")
     index = registry.get("index-url") if isinstance(registry, dict) else None
     if not isinstance(index, str):
-        _refuse_malformed()
+        raise CommandError(_MALFORMED)
     if index in _CRATES_IO_INDEXES:
         index = f"sparse+{CRATES_IO}"
     kind, plus, url = index.partition("+")
@@ -122,16 +115,7 @@ def _service(request: dict[str, Any]) -> tuple[Service, bool]:
 
 
 def _request(line: str) -> dict[str, Any]:
-    try:
-        request = parse_json(line)
-    except (ValueError, RecursionError):
-        request = None
-    if not isinstance(request, dict):
-        _refuse_malformed()
+    request = program.parse_object(line, _MALFORMED)
     if request.get("v") != 1:
         raise CommandError("The version of the request was not offered.")
     return request
-
-
-def _refuse_malformed() -> NoReturn:
-    raise CommandError("Standard input is not a request of cargo.")

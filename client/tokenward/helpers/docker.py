@@ -19,7 +19,7 @@ from tokenward.errors import CommandError
 from tokenward.files.own_folders import Memory
 from tokenward.helpers import program
 from tokenward.helpers.program import service_of
-from tokenward.light import json_text, parse_json
+from tokenward_protocol.light import json_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,12 +34,8 @@ MISS = "credentials not found in native keychain"
 FAILED = 1
 
 
-def main() -> int:
+def work(session: Session) -> int:
     """Run docker's operation; return the exit status."""
-    return program.run(_work)
-
-
-def _work(session: Session) -> int:
     try:
         if len(sys.argv) != 2 or sys.argv[1] not in {"get", "store", "erase", "list"}:
             raise CommandError(
@@ -64,7 +60,8 @@ def run(operation: str, text: str, session: Session) -> str | None:
     if operation == "list":
         return json_text(_list_servers(session, servers))
     if operation == "store":
-        return _store(session, servers, _read_request(text))
+        said = program.parse_object(text, "Standard input is not a JSON object.")
+        return _store(session, servers, said)
     server = text.strip()
     service = program.service_of(url_of(server))
     if service is None:
@@ -97,16 +94,6 @@ def _store(session: Session, servers: DockerServers, said: dict[str, Any]) -> st
     program.keep(session, service, username, secret)
     servers.remember(service.key, server.strip(), username)
     return ""
-
-
-def _read_request(text: str) -> dict[str, Any]:
-    try:
-        said = parse_json(text)
-    except (ValueError, RecursionError):
-        said = None
-    if not isinstance(said, dict):
-        raise CommandError("Standard input is not a JSON object.")
-    return said
 
 
 def _list_servers(session: Session, servers: DockerServers) -> dict[str, str]:

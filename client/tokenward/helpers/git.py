@@ -35,12 +35,8 @@ _IN_PATH = b"/-._~!$&'()*+,;=:@"
 _NOT_IN_HOST = frozenset("@/?#")  # any of them would change which part is the host
 
 
-def main() -> int:
+def work(session: Session) -> int:
     """Run git's operation; return the exit status, which git ignores."""
-    return program.run(_work)
-
-
-def _work(session: Session) -> int:
     if len(sys.argv) != 2:
         raise CommandError(
             "`git-credential-tokenward` is run by git with get, store or erase.",

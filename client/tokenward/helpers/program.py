@@ -24,6 +24,7 @@ from tokenward.settings import service_names
 from tokenward.transport.connect import AgentAbsent, AgentError
 from tokenward.ui.secret_input import read_stdin
 from tokenward.ui.terminal import OutputClosedError, Terminal
+from tokenward_protocol.light import parse_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,6 +84,17 @@ def _decode(data: bytes) -> str:
     except UnicodeDecodeError:
         pass  # raised below: the exception would hold the input
     raise CommandError("Standard input is not UTF-8 text.")
+
+
+def parse_object(text: str, otherwise: str, hint: str = "") -> dict[str, Any]:
+    """Return the JSON object in a text. Raises CommandError with the sentence `otherwise`."""
+    try:
+        found = parse_json(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise CommandError(otherwise, hint)
+    return found
 
 
 def error_line(error: CommandError) -> str:
@@ -177,11 +189,7 @@ def _is_miss(session: Session, service: Service, error: CommandError) -> bool:
 
 def stored_accounts(session: Session) -> tuple[set[tuple[str, str]], bool]:
     """Return service and user name of every credential, and whether a closed vault has more."""
-    found: set[tuple[str, str]] = set()
-    after: Any = None
-    while True:
-        header = unlocking.ask(session, "list", after=after).header
-        found |= {(entry["service"], entry["username"]) for entry in header["entries"]}
-        after = header["next"]
-        if after is None:
-            return found, bool(header["closed"])
+    from tokenward.credentials.listing import list_all
+
+    entries, closed = list_all(lambda op, **more: unlocking.ask(session, op, **more))
+    return {(entry["service"], entry["username"]) for entry in entries}, bool(closed)

@@ -14,10 +14,10 @@ from time import time
 from tokenward.credentials import unlocking
 from tokenward.credentials.listing import list_all
 from tokenward.errors import CommandError, exclude
-from tokenward.light import Record
 from tokenward.transport.connect import AgentError
 from tokenward.ui.formatting import ahead_text, capitalise, credential_text, timestamp
 from tokenward.ui.secret_input import TOKEN_USER
+from tokenward_protocol.light import Record
 from tokenward_protocol.messages import MEMORY
 from tokenward_protocol.urls import FIXED, display
 
@@ -145,7 +145,7 @@ def _mint(
         )
         new = oidc.mint(web, issuer, identity)
     except WebError as failed:
-        raise CommandError(str(failed), failed.hint) from None
+        raise CommandError(str(failed)) from None
     for notice in web.notices():
         session.terminal.warn(notice)
     if issuer.oidc is None:

@@ -19,19 +19,19 @@ from tokenward.errors import CommandError
 from tokenward.indexes import trusted_publishing
 from tokenward.indexes.place import endpoint_of
 from tokenward.indexes.trusted_publishing import USUAL_SECONDS, MintedToken
-from tokenward.light import Record
 from tokenward.settings.service_names import CLOUDSMITH, Oidc
 from tokenward.ui.secret_input import TOKEN_USER
+from tokenward_protocol import index_endpoint
 from tokenward_protocol.index_endpoint import IndexEndpoint, origin
 from tokenward_protocol.index_reply import IndexReply, WebError
 from tokenward_protocol.index_revocation import RevocationUnsupported, revoke
 from tokenward_protocol.index_revocation import burn as burn_minted
+from tokenward_protocol.light import Record
 from tokenward_protocol.token_ends import jwt_claims, jwt_end
 from tokenward_protocol.urls import (
     FIXED,
     JFROG,
-    ServiceError,
-    parse_service_url,
+    key_of,
     strip_index_suffix,
 )
 
@@ -73,7 +73,7 @@ def issuer_of(key: str, definitions: Sequence[Definition]) -> Issuer | None:
                 f"`services.{found.name}.oidc` in {found.file} is for https alone",
             )
         if found.oidc.kind == JFROG:
-            return Issuer(endpoint_of(key, (_as_jfrog(found),)), found.username or "", found.oidc)
+            return Issuer(index_endpoint.endpoint_of(key, JFROG), found.username or "", found.oidc)
         if found.oidc.kind == CLOUDSMITH:
             base = (found.oidc.api or CLOUDSMITH_API).rstrip("/")
             return Issuer(IndexEndpoint(CLOUDSMITH, base), found.username or "token", found.oidc)
@@ -128,7 +128,7 @@ def _mint_jfrog(web: Web, issuer: Issuer, identity: str) -> MintedToken:
     reply = _post(web, f"{issuer.endpoint.base}/access/api/v1/oidc/token", asked)
     fields = reply.fields()
     seconds = fields.get("expires_in")
-    return _minted(
+    return trusted_publishing.minted(
         reply, fields.get("access_token"), seconds if type(seconds) is int else USUAL_SECONDS
     )
 
@@ -143,7 +143,7 @@ def _mint_cloudsmith(web: Web, issuer: Issuer, identity: str) -> MintedToken:
     seconds = USUAL_SECONDS
     if end is not None and reply.moment is not None:
         seconds = int(end - reply.moment)
-    return _minted(reply, token, seconds)
+    return trusted_publishing.minted(reply, token, seconds)
 
 
 def _post(web: Web, url: str, asked: dict[str, str]) -> IndexReply:
@@ -171,26 +171,7 @@ def _why(fields: dict[str, Any]) -> str:
     return str(said or "")[:200].rstrip(".")
 
 
-def _minted(reply: IndexReply, token: object, seconds: int) -> MintedToken:
-    if not isinstance(token, str) or not token:
-        raise WebError(f"{reply.host} reports a minted token, but sends none.")
-    if seconds < 1:
-        raise WebError(f"{reply.host} minted a token that has expired already.")
-    return MintedToken(token, seconds)
-
-
 def _keys(definition: Definition) -> set[str]:
     """Return the keys that an index of config.toml is stored under."""
-    found = set()
-    for url in (definition.url, definition.publish_url):
-        try:
-            if url:
-                key = parse_service_url(url).key
-                found |= {key, strip_index_suffix(key)}
-        except ServiceError:
-            continue
-    return found
-
-
-def _as_jfrog(definition: Definition) -> Definition:
-    return type(definition)(**{**vars(definition), "kind": JFROG})
+    keys = [key_of(url) for url in (definition.url, definition.publish_url) if url]
+    return {spelled for key in keys if key for spelled in (key, strip_index_suffix(key))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tokenward_protocol import index_endpoint
 from tokenward_protocol.index_endpoint import origin
-from tokenward_protocol.urls import ServiceError, parse_service_url
+from tokenward_protocol.urls import key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,10 +25,7 @@ def endpoint_of(
 def _configured_kind(key: str, definitions: Iterable[Definition]) -> str:
     """Return the kind that the user's file gives to the index at this origin."""
     for found in definitions:
-        for url in (found.url, found.publish_url):
-            try:
-                if found.kind and url and origin(parse_service_url(url).key) == origin(key):
-                    return found.kind
-            except ServiceError:
-                continue
+        known = [key_of(url) for url in (found.url, found.publish_url) if url]
+        if found.kind and origin(key) in [origin(each) for each in known if each]:
+            return found.kind
     return ""

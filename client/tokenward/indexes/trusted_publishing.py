@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tokenward.indexes.web import Web
     from tokenward_protocol.index_endpoint import IndexEndpoint
+    from tokenward_protocol.index_reply import IndexReply
 
 USUAL_SECONDS: Final = 900
 """The lifetime of a token in seconds if the index does not give one."""
@@ -111,12 +112,16 @@ def mint(web: Web, endpoint: IndexEndpoint, identity_token: str) -> MintedToken:
     fields = reply.fields()
     if reply.status != 200 or fields.get("success") is not True:
         raise _refused_error(reply.host, fields)
-    token, end = fields.get("token"), fields.get("expires")
-    if not isinstance(token, str) or not token:
-        raise WebError(f"{reply.host} reports a minted token, but sends none.")
-    seconds = USUAL_SECONDS
+    seconds, end = USUAL_SECONDS, fields.get("expires")
     if type(end) is int and reply.moment is not None:
         seconds = int(end - reply.moment)  # both are by the index's clock
+    return minted(reply, fields.get("token"), seconds)
+
+
+def minted(reply: IndexReply, token: object, seconds: int) -> MintedToken:
+    """Return what a reply mints. Raises WebError without a token, or if that has expired."""
+    if not isinstance(token, str) or not token:
+        raise WebError(f"{reply.host} reports a minted token, but sends none.")
     if seconds < 1:
         raise WebError(f"{reply.host} minted a token that has expired already.")
     return MintedToken(token, seconds)

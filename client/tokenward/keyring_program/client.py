@@ -48,13 +48,16 @@ CONSENT_SECONDS = 75.0
 _WAITING = {"consent", "making"}
 """Codes after which the agent is asked again, and waited for: the user approves, a command runs."""
 
+_ASKER = "asker"
+"""The code of an answer that leaves a command to what asks: the relay runs it, for this process."""
+
 NOTHING = {"not-found", "no-vault", "bad-request", "too-large"}
 """The codes of answers that mean: no such credential."""
 
 _NO_AGENT = {"absent", "failed"}
 """The relay's own codes for no answer of an agent."""
 
-_TOLD = {"sealed", "several tokens"}
+_REASONS = {"sealed", "several tokens"}
 """The agent's reasons that the user is told."""
 
 _SILENT = [0.0]  # when waiting is allowed again, by `monotonic`
@@ -129,6 +132,16 @@ def is_in_run() -> bool:
     return bool(os.environ.get(RUN))
 
 
+def is_here(service: str, username: str) -> bool:
+    """Return whether tokenward makes changes of this entry: of an index, or one that it has."""
+    if is_in_run() or is_left(service):
+        return False
+    try:
+        return is_index(service) or ask(service, username) is not None
+    except Unavailable:
+        return False
+
+
 def ask(service: str, username: str | None) -> tuple[str, str] | None:
     """Return (user name, secret) of the credential that answers, or None. Raises Unavailable.
 
@@ -185,6 +198,10 @@ def _ask_at(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str]
         header, body = fetch(socket, asked, READ_SECONDS)
         if header.get("code") in _WAITING:
             header, body = fetch(socket, {**asked, **screen()}, CONSENT_SECONDS)
+        if header.get("code") == _ASKER:
+            username = asked["username"]
+            name = username if isinstance(username, str) else None
+            return _ask_by_relay(str(asked["spelling"]), name, CONSENT_SECONDS)
         if header["ok"]:
             return header["username"], body.decode()
         if header["code"] in NOTHING:
@@ -206,7 +223,7 @@ def _ask_at(socket: str, asked: dict[str, str | bool | None]) -> tuple[str, str]
 
 def _unavailable_error(answer: dict[str, Any], said: str) -> Unavailable:
     """Return what to raise for such an answer: some of them tell the user."""
-    tells = answer["code"] in {"locked", "vault", "command"} or answer.get("why") in _TOLD
+    tells = answer["code"] in {"locked", "vault", "command"} or answer.get("why") in _REASONS
     return Unavailable(said if tells else "", stored=answer.get("stored") is not False)
 
 
@@ -223,9 +240,11 @@ def _without_agent(service: str, why: str = "") -> Unavailable:
     return Unavailable(said, stored=bool(stored), unknown=bool(why) and stored is None)
 
 
-def _ask_by_relay(service: str, username: str | None) -> tuple[str, str] | None:
+def _ask_by_relay(
+    service: str, username: str | None, seconds: float | None = None
+) -> tuple[str, str] | None:
     try:
-        answer = relay("get", service, username)
+        answer = relay("get", service, username, seconds=seconds)
     except RelayError as refused:
         if refused.code in NOTHING:
             return None
@@ -282,7 +301,7 @@ def relay(
     except (OSError, ValueError, subprocess.SubprocessError):
         answer = {"code": "absent"}
         answer["message"] = "tokenward does not answer (`auth doctor` may say why)."
-    if answer.get("code") in _WAITING and op == "get" and seconds is None:
+    if answer.get("code") in {*_WAITING, _ASKER} and op == "get" and seconds is None:
         return relay(op, service, username, seconds=CONSENT_SECONDS)
     if "code" in answer:
         stored = answer.get("stored")

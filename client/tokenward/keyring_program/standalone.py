@@ -8,9 +8,9 @@ this package.
 
 from __future__ import annotations
 
-import ast
-import os
 import shlex
+
+from tokenward.one_file import one_file
 
 MODULE = "tokenward_keyring"
 """The name of the copied module, by which keyring_backend.py recognises itself."""
@@ -18,15 +18,8 @@ MODULE = "tokenward_keyring"
 MARK = "ritten by `auth setup keyring`"
 """A text at the beginning of both files, and of no other file."""
 
-_PARTS = ("keyring_program/agent_client", "keyring_program/client", "keyring_backend")
 
-_HEAD = '''\
-# Written by `auth setup keyring`; `auth setup keyring --undo` removes it.
-"""{docstring}
-"""
-
-from __future__ import annotations
-'''
+_HEAD = "# Written by `auth setup keyring`; `auth setup keyring --undo` removes it.\n"
 
 _PROGRAM = """\
 #!/bin/sh
@@ -85,31 +78,10 @@ esac
 
 def module(python: str) -> str:
     """Return the backend's source in one file; `python` is the interpreter that has tokenward."""
-    folder = os.path.dirname(os.path.dirname(__file__))
-    text, docstring = "", ""
-    for part in _PARTS:
-        with open(f"{folder}/{part}.py", encoding="utf-8") as file:
-            source = file.read()
-        tree = ast.parse(source)
-        docstring = ast.get_docstring(tree, clean=False) or ""
-        lines = source.splitlines(keepends=True)
-        for node in tree.body:
-            if _belongs_to_one_file(node):
-                lines[node.lineno - 1 : node.end_lineno] = [""] * (
-                    (node.end_lineno or node.lineno) - node.lineno + 1
-                )
-        text += "\n\n" + "".join(lines).strip("\n") + "\n"
-    head = _HEAD.format(docstring=docstring.rstrip("\n"))
-    return head + text.replace('PYTHON = ""', f"PYTHON = {python!r}", 1)
+    text = one_file("tokenward.keyring_backend", "Keyring", _HEAD)
+    return text.replace('PYTHON = ""', f"PYTHON = {python!r}", 1)
 
 
 def program(python: str, package: str) -> str:
     """Return the script; `package` is the folder that holds the package `tokenward`."""
     return _PROGRAM.format(python=shlex.quote(python), package=shlex.quote(package), mark=MARK)
-
-
-def _belongs_to_one_file(node: ast.stmt) -> bool:
-    """Return whether a statement belongs to a single file, not into the middle of all the parts."""
-    if isinstance(node, ast.ImportFrom):
-        return node.module == "__future__" or str(node.module).startswith("tokenward.")
-    return isinstance(node, ast.Expr) and node.lineno == 1

@@ -8,14 +8,12 @@ agent, and nothing of it is shown.
 
 from __future__ import annotations
 
-import os
-import subprocess
 from time import time
 
+from tokenward import run_here
 from tokenward.credentials import lookup, unlocking
-from tokenward.errors import CommandError
 from tokenward.ui.formatting import ahead_text, credential_text
-from tokenward_protocol.command_output import MAX_OUTPUT, OutputError, read_output
+from tokenward_protocol.recipes import ASKER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,34 +23,20 @@ if TYPE_CHECKING:
 def refresh(session: Session, service: str, username: str | None) -> int | None:
     """Have a new credential made; return its end in seconds since 1970, if known.
 
-    `service` is a key. Raises CommandError.
+    What tools run by themselves is only forgotten. `service` is a key. Raises CommandError.
     """
     lookup.require_outside_of_runs(session)
     recipe = unlocking.ask(
         session, "refresh", offer=True, service=service, username=username
     ).header
-    program = "The keyring" if recipe["adopted"] else os.path.basename(recipe["command"][0])
-    try:
-        done = subprocess.run(
-            recipe["command"],
-            cwd="/",
-            env={**session.environ, "KEYRING_PROPERTY_ASIDE": "1"},
-            stdout=subprocess.PIPE,
-            check=False,
+    program = "The keyring" if recipe["adopted"] else run_here.name_of(recipe["command"])
+    if recipe.get("run_in") == ASKER:
+        what = credential_text(recipe["username"], recipe["service"])
+        session.terminal.say(
+            f"What {program} made was forgotten: each tool that needs {what} runs it by itself."
         )
-    except OSError as error:
-        raise CommandError(f"{program} cannot be run: {error.strerror}.") from None
-    if done.returncode:
-        raise CommandError(f"{program} failed with status {done.returncode}.")
-    if len(done.stdout) > MAX_OUTPUT:
-        raise CommandError(f"{program} printed more than {MAX_OUTPUT // 1024} KiB.")
-    wrong = ""
-    try:
-        made = read_output(recipe["format"], done.stdout, int(time()))
-    except OutputError as error:
-        made, wrong = None, str(error)
-    if made is None:  # outside the handler, so that no exception keeps the output alive
-        raise CommandError(f"{program} {wrong or 'printed no credential'}.")
+        return None
+    made = run_here.run(recipe["command"], recipe["format"], session.environ, program=program)
     header = unlocking.ask(
         session,
         "refresh",

@@ -1,6 +1,7 @@
 """`auth restore` of a recipe: what an export says is run here only after a yes.
 
-An export may come from another machine, and a recipe in it names a program. So the user sees the
+Variables of the user's shell do not come with it. An export may come from another machine, and a
+recipe in it names a program. So the user sees the
 command and agrees at a terminal, or by `--yes`; the agent then judges and runs it as at a login.
 """
 
@@ -43,7 +44,7 @@ def bring_back(
                 "`auth restore --yes` says yes to every command of an export",
             )
     try:
-        body = json.dumps(recipe.as_table()).encode()
+        body = json.dumps(recipe._replace(environment=()).as_table()).encode()
         arguments = {"service": service, "username": username, "recipe": True}
         unlocking.ask(session, "login", body, offer=True, **arguments)
     except CommandError as refused:

@@ -35,7 +35,7 @@ from tokenward_protocol.urls import FIXED, display
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     from tokenward.session import Session
@@ -67,24 +67,51 @@ def log_in(
         choice.make_vault(session)
         provider = choice.provider
     stored = []
-    end: int | None = None
     for key in service.login_keys:
-        one = _store(session, service, key, username or "", recipe, variables, provider)
-        end = one.pop("expires")
-        stored.append(one)
+        header = _store(session, service, key, username or "", recipe, variables, provider)
+        what = credential_text(username or "", header["service"])
+        program, before = os.path.basename(recipe.command[0]), header["before"]
+        since = "" if before is None else f", instead of what was stored {ago_text(before, time())}"
+        session.terminal.say(f"Stored the command that makes {what}: {program}{since}.")
+        stored.append({**header, "expires": tell_end(session, recipe, header)})
+    write_result(session, username or "", stored)
+
+
+def tell_end(session: Session, recipe: Recipe, stored: dict[str, Any]) -> int | None:
+    """Say when what the command made ends, and run it first if the user has to; return the end.
+
+    Raises CommandError.
+    """
+    end: int | None = stored["expires"]
+    if recipe.attended == ALWAYS:
+        return refresh(session, stored["service"], stored["username"])
+    if end is not None:
+        session.terminal.say(f"What it made just now ends {ahead_text(end, time() - 1)}.")
+    else:
+        session.terminal.say(
+            "Nothing says when what it made ends, so it is run again after five minutes.",
+            "`lifetime` in config.toml says how long it may be kept"
+            if stored["configured"]
+            else "`--lifetime` says how long it may be kept",
+        )
+    return end
+
+
+def write_result(session: Session, username: str, stored: list[dict[str, Any]]) -> None:
+    """Write the JSON of a login; `stored` are the agent's answers."""
     session.write_json(
         {
             "service": stored[0]["service"],
-            "username": username or "",
+            "username": username,
             "provider": COMMAND,
             "replaced": any(one["replaced"] for one in stored),
             "kept": False,
             "adopted": False,
             "sealed": False,
             "projects": None,
-            "expires": timestamp(end),
+            "expires": timestamp(stored[-1]["expires"]),
             "check": None,
-            "stored": stored,
+            "stored": [{k: one[k] for k in ("service", "replaced", "kept")} for one in stored],
         }
     )
 
@@ -160,16 +187,20 @@ def find_program(name: str, environ: Mapping[str, str], cwd: str) -> str:
 
 def _variables(names: Sequence[str], environ: Mapping[str, str]) -> bytes:
     """Return the variables that the command gets, each with a NUL. Raises CommandError."""
-    found = b""
-    for name in dict.fromkeys(names):
+    for name in names:
         try:
             require_passable(name)
         except RecipeError as wrong:
             raise CommandError(f"`--pass-env` {wrong}.") from None
         if name not in environ:
             raise CommandError(f"The variable {name} is not set, so it cannot be passed on.")
-        found += f"{name}={environ[name]}".encode("utf-8", "surrogateescape") + b"\0"
-    return found
+    return block_of(dict.fromkeys(names), environ)
+
+
+def block_of(names: Iterable[str], environ: Mapping[str, str]) -> bytes:
+    """Return variables that are set as the agent gets them, each with a NUL."""
+    texts = (f"{name}={environ[name]}\0" for name in names)
+    return "".join(texts).encode("utf-8", "surrogateescape")
 
 
 def _store(
@@ -181,7 +212,7 @@ def _store(
     variables: bytes,
     provider: str | None,
 ) -> dict[str, Any]:
-    """Store the recipe under one key, and report it; return what JSON says of it."""
+    """Store the recipe under one key; return the agent's answer."""
     import json
 
     typed = service.spelling_of(key)
@@ -197,18 +228,4 @@ def _store(
         environment=len(variables) or None,
         provider=provider,
     ).header
-    what = credential_text(username, header["service"])
-    program, before = os.path.basename(recipe.command[0]), header["before"]
-    since = "" if before is None else f", instead of what was stored {ago_text(before, time())}"
-    session.terminal.say(f"Stored the command that makes {what}: {program}{since}.")
-    end: int | None = header["expires"]
-    if recipe.attended == ALWAYS:
-        end = refresh(session, header["service"], username)
-    elif end is not None:
-        session.terminal.say(f"What it made just now ends {ahead_text(end, time() - 1)}.")
-    else:
-        session.terminal.say(
-            "Nothing says when what it made ends, so it is run again after five minutes.",
-            "`--lifetime` says how long it may be kept",
-        )
-    return {**{k: header[k] for k in ("service", "replaced", "kept")}, "expires": end}
+    return {**header, "configured": False}

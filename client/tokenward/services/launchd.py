@@ -22,7 +22,7 @@ from time import monotonic, sleep
 
 from tokenward.errors import CommandError
 from tokenward.files import reading, user_files
-from tokenward.services.manager import Control, InstalledService, Job
+from tokenward.services.manager import Control, InstalledService, Job, not_ours_error
 from tokenward.settings import directories
 from tokenward.transport import unix
 from tokenward_os.files import uid
@@ -122,10 +122,7 @@ class Launchd:
         """
         text = reading.read(self._path) or b""
         if text and REMARK not in text:
-            raise CommandError(
-                f"{self._path} exists, and `auth agent install` did not write it.",
-                "move it away and install again",
-            )
+            raise not_ours_error(self._path)
         return text
 
     def _unload(self) -> None:

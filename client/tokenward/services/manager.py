@@ -6,7 +6,7 @@ import subprocess
 from typing import NamedTuple, Protocol
 
 from tokenward.errors import CommandError
-from tokenward.light import Record
+from tokenward_protocol.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +60,14 @@ class Manager(Protocol):
     def service(self) -> InstalledService | None:
         """Return the installed service, or None."""
         ...
+
+
+def not_ours_error(path: str) -> CommandError:
+    """Return the error for what is in the way of an installation, and of another author."""
+    return CommandError(
+        f"{path} exists, and `auth agent install` did not write it.",
+        "move it away and install again",
+    )
 
 
 class Control(Record):

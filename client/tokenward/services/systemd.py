@@ -15,7 +15,7 @@ import shutil
 
 from tokenward.errors import CommandError
 from tokenward.files import reading, user_files
-from tokenward.services.manager import Control, InstalledService, Job
+from tokenward.services.manager import Control, InstalledService, Job, not_ours_error
 from tokenward.settings import directories
 
 TYPE_CHECKING = False
@@ -117,10 +117,7 @@ class Systemd:
         """
         text = (reading.read(path) or b"").decode(errors="replace")
         if text and not text.startswith(MARK):
-            raise CommandError(
-                f"{path} exists, and `auth agent install` did not write it.",
-                "move it away and install again",
-            )
+            raise not_ours_error(path)
         return text
 
     def _refuse_strangers(self) -> None:

@@ -18,7 +18,8 @@
     kind = "gitlab"                     # anaconda, azure, devpi, gitlab or jfrog
     also-read = ["/files/"]             # more paths that a run may read
     pass = ["/api/search/"]             # paths that a run may use without the credential
-    command = ["/usr/bin/pass", "show", "index"]  # makes the credential; as, lifetime, timeout, attended
+    command = ["/usr/bin/pass", "show", "index"]  # makes the credential; as, lifetime, timeout, attended,
+    environment = ["AWS_PROFILE"]       # and run-in; the variables of your shell that it gets (recipes.py)
     oidc = { kind = "warehouse", audience = "index.example" }  # mints one for CI jobs (oidc.py)
 
     [[policy]]                          # rules of what is handed out, for the agent
@@ -36,8 +37,8 @@ from __future__ import annotations
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import parse_toml, read
-from tokenward.light import Record
 from tokenward.settings.service_names import Definition, env_form
+from tokenward_protocol.light import Record
 from tokenward_protocol.messages import COMMAND, PROVIDERS
 from tokenward_protocol.urls import FIXED, KINDS, is_name
 
@@ -45,6 +46,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from tokenward_protocol.recipes import Recipe
     from tokenward_protocol.shares import DeclaredShare
 
 _FIXED = {env_form(name) for name in FIXED}
@@ -52,7 +54,7 @@ _LOCKS = ("lock-on-sleep", "lock-on-screen-lock", "lock-on-logout", "lock-after-
 _OF_THE_AGENT = (
     *("pinentry", "unlock", "keyring-program", "policy", "share", "ca", "proxy", *_LOCKS),
 )
-OF_A_RECIPE = ("command", "as", "lifetime", "timeout", "attended")
+OF_A_RECIPE = ("command", "as", "lifetime", "timeout", "attended", "run-in", "environment")
 _OF_A_SERVICE = (
     *("url", "publish-url", "username", "kind", "also-read", "pass", "oidc", *OF_A_RECIPE),
 )
@@ -156,19 +158,21 @@ def _definition(name: str, table: Any, path: str) -> Definition:
             f"it is one of {', '.join(KINDS)}",
         )
     username = _text(table, "username", where, path)
-    _judge_recipe(table, where, path)
+    recipe = _read_recipe(table, where, path)
     oidc = None
     if "oidc" in table:
         from tokenward.settings.oidc import read_oidc
 
         oidc = read_oidc(table["oidc"], where, path, username)
-    return Definition(name, url or publish_url or "", path, publish_url, username, kind, oidc)
+    return Definition(
+        name, url or publish_url or "", path, publish_url, username, kind, oidc, recipe
+    )
 
 
-def _judge_recipe(table: dict[str, Any], where: str, path: str) -> None:
-    """Judge the keys of a recipe, which the agent reads. Raises CommandError."""
+def _read_recipe(table: dict[str, Any], where: str, path: str) -> Recipe | None:
+    """Read a recipe, as the agent does. Raises CommandError."""
     if not any(key in table for key in OF_A_RECIPE):
-        return
+        return None
     from tokenward_protocol.recipes import RecipeError, read_recipe
 
     if COMMAND not in table or "username" not in table:
@@ -177,7 +181,7 @@ def _judge_recipe(table: dict[str, Any], where: str, path: str) -> None:
             "a command makes the credential of one user name",
         )
     try:
-        read_recipe(table)
+        return read_recipe(table)
     except RecipeError as wrong:
         raise CommandError(f"`{where}{wrong.key}` in {path} {wrong}.") from None
 

@@ -17,9 +17,9 @@ import os
 import sys
 
 from tokenward.errors import CommandError
-from tokenward.light import Record
 from tokenward_os import user
 from tokenward_protocol import folder_trust, places
+from tokenward_protocol.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -23,10 +23,10 @@ import os
 
 from tokenward.errors import CommandError
 from tokenward.files.own_folders import Memory
-from tokenward.light import Record, once
 from tokenward.settings import config_toml as config
 from tokenward.settings import directories, uv_toml
 from tokenward.settings.service_names import Names
+from tokenward_protocol.light import Record, once
 from tokenward_protocol.messages import PROVIDERS
 
 TYPE_CHECKING = False

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import read
-from tokenward.light import Record
 from tokenward.settings.service_names import Definition
-from tokenward_protocol import urls
-from tokenward_protocol.urls import FIXED, ServiceError, display
+from tokenward_protocol.light import Record
+from tokenward_protocol.urls import FIXED, display, key_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,10 +35,7 @@ class Server(Record):
     @property
     def key(self) -> str | None:
         """The service of its credential, or None if the URL is not acceptable."""
-        try:
-            return urls.parse_service_url(self.url).key
-        except ServiceError:
-            return None
+        return key_of(self.url)
 
     @property
     def definition(self) -> Definition:
@@ -79,11 +75,12 @@ def parse_pypirc(text: str, path: str, *, every: bool = False) -> tuple[Server, 
     servers: list[Server] = []
     for name in dict.fromkeys(listed):
         section = parser[name] if parser.has_section(name) else {}
+        usual = "__token__" if name in FIXED else None  # as in twine: these two take only tokens
         servers.append(
             Server(
                 name,
                 section.get("repository") or FIXED.get(name, ""),
-                section.get("username") or defaults.get("username") or _default_username(name),
+                section.get("username") or defaults.get("username") or usual,
                 section.get("password") or defaults.get("password") or None,
                 path,
             )
@@ -121,10 +118,6 @@ def find_server(
             "give the server's name, or choose one with `--username`",
         )
     return able[0] if able else None
-
-
-def _default_username(name: str) -> str | None:
-    return "__token__" if name in FIXED else None  # as in twine: these two take only tokens
 
 
 def _line(error: configparser.Error) -> str:

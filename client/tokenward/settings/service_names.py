@@ -12,7 +12,7 @@ are the same), unless that could be two different ones.
 from __future__ import annotations
 
 from tokenward.errors import CommandError, sayable
-from tokenward.light import Record
+from tokenward_protocol.light import Record
 from tokenward_protocol.urls import (
     FIXED,
     JFROG,
@@ -25,6 +25,8 @@ from tokenward_protocol.urls import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from tokenward_protocol.recipes import Recipe
 
 
 WAREHOUSE, CLOUDSMITH = "warehouse", "cloudsmith"
@@ -52,7 +54,7 @@ class Definition(Record):
 
     `url` is for installing and `auth token`; `publish_url` is None if uploads go to the same place.
     Both are as written, so they may hold user info and stay out of the repr. `url` is "" if the
-    file has no URL. `kind` is one of `urls.KINDS`, or "". Only config.toml has `oidc`.
+    file has no URL. `kind` is one of `urls.KINDS`, or "". Only config.toml has `oidc` and `recipe`.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Definition(Record):
     username: str | None = None
     kind: str = ""
     oidc: Oidc | None = None
+    recipe: Recipe | None = None
 
 
 def env_form(name: str) -> str:

@@ -21,9 +21,9 @@ import os
 
 from tokenward.errors import CommandError
 from tokenward.files.reading import parse_toml, read, upward
-from tokenward.light import Record
 from tokenward.settings.service_names import Definition
 from tokenward_protocol import places
+from tokenward_protocol.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from tokenward.errors import CommandError
 from tokenward.files import user_files
 from tokenward.files.atomic_write import unfinished_copies
 from tokenward.files.reading import read
-from tokenward.light import Record
+from tokenward_protocol.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

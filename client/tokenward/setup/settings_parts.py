@@ -39,6 +39,7 @@ from tokenward_protocol.urls import (
     PYPI,
     TESTPYPI,
     ServiceError,
+    key_of,
     parse_service_url,
     strip_index_suffix,
 )
@@ -79,10 +80,8 @@ class Accounts:
 
 
 def _key(url: str) -> str | None:
-    try:
-        return strip_index_suffix(parse_service_url(url).key)
-    except ServiceError:
-        return None
+    key = key_of(url)
+    return key and strip_index_suffix(key)
 
 
 _PIP_KEY, _PIP_VALUE = "keyring-provider", "subprocess"
@@ -198,7 +197,7 @@ def _edit_index(draft: Draft, number: int, table: dict[str, Any], accounts: Acco
         toml.put_in_table(draft, "index", number, "publish-url", publish, over=True)
     url = table.get("url")
     username = _username(url) or (accounts.of(url) if isinstance(url, str) else None)
-    if username and "authenticate" not in table and not _is_public(url):
+    if username and "authenticate" not in table and key_of(str(url)) not in FIXED.values():
         toml.put_in_table(draft, "index", number, "authenticate", "always")
     if publish or username or _username(table.get("publish-url")) or "authenticate" in table:
         return []
@@ -219,10 +218,3 @@ def _username(url: object) -> str | None:
         return parse_service_url(url).username if isinstance(url, str) else None
     except ServiceError:
         return None
-
-
-def _is_public(url: object) -> bool:
-    try:
-        return isinstance(url, str) and parse_service_url(url).key in FIXED.values()
-    except ServiceError:
-        return False

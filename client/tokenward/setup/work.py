@@ -17,8 +17,8 @@ from tokenward.files import user_files
 from tokenward.files.draft import Draft, ForeignSettingError, UneditableFileError, without
 from tokenward.files.reading import read
 from tokenward.keyring_program import standalone
-from tokenward.light import Record
 from tokenward.setup.journal import JournalEntry
+from tokenward_protocol.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,12 +153,12 @@ class SetupOutcome:
 
 def do(looks: Sequence[FileChange], journal: Journal, outcome: SetupOutcome) -> None:
     """Write every file that differs from its wanted state. Raises CommandError for the journal."""
-    for folders in looks:
-        path = folders.step.path
+    for seen in looks:
+        path = seen.step.path
         try:
             user_files.forget_unfinished(path)
-            if _is_to_be_written(folders, journal, outcome):
-                _write(folders, journal)
+            if _is_to_be_written(seen, journal, outcome):
+                _write(seen, journal)
                 outcome.written.append(path)
             else:
                 outcome.unchanged.append(path)
@@ -166,53 +166,52 @@ def do(looks: Sequence[FileChange], journal: Journal, outcome: SetupOutcome) -> 
             outcome.refused[path] = error
 
 
-def _is_to_be_written(folders: FileChange, journal: Journal, outcome: SetupOutcome) -> bool:
+def _is_to_be_written(seen: FileChange, journal: Journal, outcome: SetupOutcome) -> bool:
     """Return whether a file must be written. Raises CommandError if it must not be changed."""
-    step, path = folders.step, folders.step.path
+    step, path = seen.step, seen.step.path
     if isinstance(step, WholeFile):
         if step.alone:
             folder, name = os.path.split(path)
             user_files.make_private(os.path.dirname(folder))
             user_files.make_private(folder, {name, "__pycache__"})
-        if not folders.has_changes:
+        if not seen.has_changes:
             user_files.set_mode(path, step.mode)
     elif step.needs in outcome.refused:
         raise CommandError(f"{path} was not changed, because {step.needs} was not written.")
-    if not folders.has_changes:
+    if not seen.has_changes:
         return False
     now = read_text(path)
-    if now == folders.after and path in journal.files:
+    if now == seen.after and path in journal.files:
         return False  # another setup was faster
-    if now != folders.before:
+    if now != seen.before:
         raise CommandError(f"{path} was changed meanwhile.", "run `auth setup` again")
     return True
 
 
-def _write(folders: FileChange, journal: Journal) -> None:
-    path, known = folders.step.path, journal.files.get(folders.step.path)
+def _write(seen: FileChange, journal: Journal) -> None:
+    path, known = seen.step.path, journal.files.get(seen.step.path)
     journal.remember_folders(path)
-    mode = folders.step.mode if isinstance(folders.step, WholeFile) else 0o600
+    mode = seen.step.mode if isinstance(seen.step, WholeFile) else 0o600
     entry = JournalEntry(
-        folders.step.part,
-        made=known.made if known else folders.before is None,
-        over=folders.over,
-        inserted=list(folders.inserted),
-        digest=digest(folders.after) if isinstance(folders.step, WholeFile) else "",
+        seen.step.part,
+        made=known.made if known else seen.before is None,
+        over=seen.over,
+        inserted=list(seen.inserted),
+        digest=digest(seen.after) if isinstance(seen.step, WholeFile) else "",
     )
-    before = journal.files.get(path)
     journal.files[path] = entry
     journal.save()
     try:
         user_files.make_folders(path)
-        user_files.write(path, folders.after, mode)
+        user_files.write(path, seen.after, mode)
     except CommandError:
-        if before is None:
+        if known is None:
             del journal.files[path]
         else:
-            journal.files[path] = before
+            journal.files[path] = known
         journal.save()
         raise
-    if isinstance(folders.step, WholeFile):
+    if isinstance(seen.step, WholeFile):
         user_files.set_mode(path, mode)
 
 

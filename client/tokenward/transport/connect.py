@@ -19,11 +19,11 @@ from time import monotonic, sleep
 
 from tokenward.errors import AgentAbsent, AgentUnreachable
 from tokenward.files import own_folders
-from tokenward.light import Record
 from tokenward.transport.connection import ANSWER_SECONDS, AgentError, AgentLost, Answer, Connection
 from tokenward_os import user
 from tokenward_os.files import SAFE, missing, uid
 from tokenward_protocol import places
+from tokenward_protocol.light import Record
 
 if sys.platform == "win32":
     from tokenward.transport import pipe as local

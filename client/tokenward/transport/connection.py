@@ -20,9 +20,9 @@ import sys
 from time import monotonic
 
 from tokenward.errors import AgentUnreachable, CommandError
-from tokenward.light import Record
 from tokenward_protocol import VERSION, LocalError, RemoteError
 from tokenward_protocol.frames import PREFIX, find_frame, make_frame
+from tokenward_protocol.light import Record
 from tokenward_protocol.messages import VARIABLES, make_request
 from tokenward_protocol.packing import unpack
 

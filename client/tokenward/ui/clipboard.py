@@ -22,7 +22,7 @@ from hmac import compare_digest
 from time import sleep
 
 from tokenward.errors import CommandError
-from tokenward.light import Record
+from tokenward_protocol.light import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,9 @@ def find(environ: Mapping[str, str]) -> Clipboard:
 
 def copy(found: Clipboard, environ: Mapping[str, str], secret: bytes) -> None:
     """Put a secret into the clipboard, and have it cleared later. Raises CommandError."""
-    put = [*found.put, *(["--sensitive"] if _can_mark(found, environ) else [])]
+    put = [*found.put]
+    if put[0] == "wl-copy" and b"--sensitive" in _run(["wl-copy", "--help"], environ):
+        put.append("--sensitive")
     _run(put, environ, secret)
     key = os.urandom(_KEY_SIZE)
     reading, writing = os.pipe()
@@ -118,10 +120,6 @@ def clear_after(seconds: float, marks: bytes, environ: Mapping[str, str]) -> boo
 
 def _hash(text: bytes, key: bytes) -> bytes:
     return blake2b(text, key=key).digest()
-
-
-def _can_mark(found: Clipboard, environ: Mapping[str, str]) -> bool:
-    return found.put[0] == "wl-copy" and b"--sensitive" in _run(["wl-copy", "--help"], environ)
 
 
 def _run(command: Sequence[str], environ: Mapping[str, str], data: bytes = b"") -> bytes:

@@ -31,11 +31,10 @@ def escape(text: str) -> str:
     r"""Return `text` with every unprintable character as an escape: `\x1b`, `\u202e`."""
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else _escape_char(c) for c in text)
-
-
-def _escape_char(char: str) -> str:
-    return char.encode("unicode_escape", "backslashreplace").decode("ascii")
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode("ascii")
+        for c in text
+    )
 
 
 def display_width(text: str) -> int:

@@ -3,7 +3,8 @@
 A value that is given twice is an error, even if both are equal, so that no script depends on which
 one wins. `-` as a secret is one line of stdin, trimmed; a value on the command line is kept as it
 is. `one_line` reads every source of one line: stdin, a passphrase file, the output of a program.
-Only `stdin` reads anything; the rest is pure.
+Only `stdin` reads anything; the rest is pure. Nothing here needs the protocol's package, because
+program `keyring`, which reads secrets too, does not see it in a checkout.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import sys
 
 from tokenward.errors import CommandError, exclude
-from tokenward.light import Record
 
 TOKEN_USER = "__token__"  # noqa: S105 - the user name that every index knows tokens by
 MAX_SECRET = 64 * 1024
@@ -23,15 +23,14 @@ MAX_INPUT = 2 * MAX_SECRET
 _MARK = b"\xef\xbb\xbf"  # Windows begins UTF-8 files with it
 
 
-class GivenCredential(Record):
+class GivenCredential:
     """The given credential: `chosen_username` and `secret` are None if they were not given.
 
     `stdin` is true if the secret is to be read from stdin.
     """
 
-    username: str | None
-    secret: str | None
-    stdin: bool
+    def __init__(self, username: str | None, secret: str | None, *, stdin: bool) -> None:
+        self.username, self.secret, self.stdin = username, secret, stdin
 
     @property
     def has_secret(self) -> bool:

@@ -158,7 +158,7 @@ class Terminal:
 
     def json(self, value: object) -> None:
         """Write one JSON object to stdout."""
-        from tokenward.light import json_text
+        from tokenward_protocol.light import json_text
 
         self.data(json_text(value))
 

@@ -48,7 +48,7 @@ _ASKING = {
     "tokenward.files",
     "tokenward.files.own_folders",
     "tokenward.files.reading",
-    "tokenward.light",
+    "tokenward_protocol.light",
     "tokenward.services",
     "tokenward.session",
     "tokenward.settings",

@@ -1,8 +1,8 @@
 """A module with all that it needs of this package, as the text of one file.
 
-`auth share --near-end` prints near_end.py so. There is one source: from each module the file takes
-the definitions that are needed, and what those need in turn, in the order of the modules. Imports
-for type checkers are left out.
+`auth share --near-end` prints exec/near_end.py so, and `auth setup keyring` writes keyring_backend.py
+so. There is one source: from each module the file takes the definitions that are needed, and what
+those need in turn, in the order of the modules. Imports for type checkers are left out.
 
 Refused is what the file could not have: a module as a whole, and two needed definitions of one name.
 Pure, but it reads the sources.
@@ -23,27 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PACKAGES = {
-    "tokenward": os.path.dirname(os.path.dirname(__file__)),
+    "tokenward": os.path.dirname(__file__),
     "tokenward_os": os.path.dirname(tokenward_os.__file__),
     "tokenward_protocol": os.path.dirname(tokenward_protocol.__file__),
 }
 
 _HEAD = '''\
-#!/usr/bin/env python3
-# Printed by `auth share --near-end`.
-"""{docstring}
+{before}"""{docstring}
 """
 
 from __future__ import annotations
 
 {imports}
 '''
-
-_TAIL = """
-
-if __name__ == "__main__":
-    {entry}(sys.argv[1:])
-"""
 
 
 class _Source:
@@ -60,7 +52,7 @@ class _Source:
         self.ours: dict[str, tuple[str, str]] = {}  # what comes from which of our modules
         self._others: dict[str, str] = {}  # what comes from the standard library, by which line
         for node in tree.body:
-            if isinstance(node, ast.ImportFrom) and _is_ours(str(node.module)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] in _PACKAGES:
                 self.ours |= {each.name: (str(node.module), each.name) for each in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module != "__future__":
                 for each in node.names:
@@ -99,8 +91,8 @@ def _at_run_time(tree: ast.Module) -> Iterator[ast.stmt]:
             yield node
 
 
-def one_file(module: str, entry: str = "main") -> str:
-    """Return a program that calls the function `entry` of a module with its arguments.
+def one_file(module: str, entry: str, before: str) -> str:
+    """Return the definition `entry` of a module, with the module's docstring, behind comments.
 
     Raises LookupError if a needed name is not defined where it comes from, or twice.
     """
@@ -113,7 +105,7 @@ def one_file(module: str, entry: str = "main") -> str:
         if name in source.needed:
             return
         source.needed.add(name)
-        for used in _used_names(source.nodes[name]):
+        for used in sorted(_used_names(source.nodes[name])):
             if used in source.ours:
                 need(*source.ours[used])
             elif used in source.nodes:
@@ -122,7 +114,7 @@ def one_file(module: str, entry: str = "main") -> str:
     need(module, entry)
     order = TopologicalSorter(
         {
-            where: {source.ours[name][0] for name in source.used_names() & source.ours.keys()}
+            where: sorted({source.ours[n][0] for n in source.used_names() & source.ours.keys()})
             for where, source in sources.items()
         }
     ).static_order()
@@ -131,14 +123,11 @@ def one_file(module: str, entry: str = "main") -> str:
     if twice := {name for name in needed if needed.count(name) > 1}:
         raise LookupError(f"defined twice: {', '.join(sorted(twice))}")
     head = _HEAD.format(
+        before=before,
         docstring=sources[module].docstring.rstrip("\n"),
         imports="\n".join(sorted({line for part in parts for line in part.imports()})),
     )
-    return head + "\n".join(part.text() for part in parts) + _TAIL.format(entry=entry)
-
-
-def _is_ours(module: str) -> bool:
-    return module.partition(".")[0] in _PACKAGES
+    return head + "\n".join(part.text() for part in parts)
 
 
 def _path_of(module: str) -> str:

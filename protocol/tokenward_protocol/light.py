@@ -55,10 +55,11 @@ class Record:
         kind = type(self)
         fields = kind.__annotations__
         given = dict(zip(fields, values)) | named  # noqa: B905 - checked below
-        missing = [name for name in fields if name not in given and not hasattr(kind, name)]
-        if missing or len(given) != len(values) + len(named) or given.keys() - fields.keys():
+        usual = {name: getattr(kind, name) for name in fields if hasattr(kind, name)}
+        held = usual | given
+        if len(given) != len(values) + len(named) or held.keys() != fields.keys():
             raise TypeError(f"{kind.__name__} has the fields {', '.join(fields)}")
-        vars(self).update(given)
+        vars(self).update(held)
 
 
 class _Reading:
