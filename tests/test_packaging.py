@@ -5,14 +5,24 @@ from __future__ import annotations
 import configparser
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import pytest
+
+from support.tools.environments import SYSTEM_CERTIFICATES
+from tokenward_protocol import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.home import Home
 
 ROOT = Path(__file__).resolve().parent.parent
 UNITS = ROOT / "client/tokenward/services/units"
@@ -65,24 +75,21 @@ def entry_points(wheel: zipfile.ZipFile) -> configparser.ConfigParser:
     return parser
 
 
-def test_the_wheel_holds_the_five_packages_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    tops = {PurePosixPath(name).parts[0] for name in wheel.namelist()}
-    assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == {
-        "tokenward",
-        "tokenward_agent",
-        "tokenward_os",
-        "tokenward_protocol",
-        "tokenward_relay",
-    }
-
-
-def test_the_wheel_holds_every_module_of_the_checkout(wheel: zipfile.ZipFile) -> None:
-    here = {
-        path.relative_to(ROOT / source).as_posix()
-        for source in ("agent", "client", "protocol", "relay")
-        for path in (ROOT / source).rglob("*.py")
-    }
-    assert {name for name in wheel.namelist() if name.endswith(".py")} == here
+def test_what_is_built_passes_the_checks_of_those_who_receive_it(
+    built: dict[str, bytes], tmp_path: Path
+) -> None:
+    """By check-wheel-contents, which pyproject.toml tells what a wheel holds, and by twine."""
+    for name, content in built.items():
+        (tmp_path / name).write_bytes(content)
+    (wheel,) = tmp_path.glob("*.whl")
+    programs = Path(sys.executable).parent
+    commands: list[list[str | Path]] = [
+        [programs / "check-wheel-contents", wheel],
+        [programs / "twine", "check", "--strict", *tmp_path.iterdir()],
+    ]
+    for command in commands:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_each_package_tells_type_checkers_that_it_is_typed(wheel: zipfile.ZipFile) -> None:
@@ -112,22 +119,50 @@ def test_keyring_finds_the_backend_by_its_entry_point(wheel: zipfile.ZipFile) ->
     }
 
 
+def test_the_newest_version_in_the_change_log_is_the_one_that_is_built(
+    wheel: zipfile.ZipFile,
+) -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    released = re.findall(r"^## \[(\d.*)\] - \d{4}-\d\d-\d\d$", text, re.MULTILINE)
+    assert f"\nVersion: {released[0]}\n" in metadata(wheel, "METADATA")
+    assert text.index("## [Unreleased]") < text.index(f"## [{released[0]}]")
+
+
+def test_an_index_shows_the_readme_with_links_and_pictures_that_lead_somewhere(
+    wheel: zipfile.ZipFile,
+) -> None:
+    shown = metadata(wheel, "METADATA").partition("\n\n")[2]
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert shown.splitlines()[0] == readme.splitlines()[0]
+    place = f"https://github.com/tokenward/tokenward/blob/v{VERSION}/"
+    raw = place.replace("github.com", "raw.githubusercontent.com").replace("/blob", "")
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)#]+)", readme)
+    assert len(links) > 20
+    for picture, target in links:
+        assert target.startswith("https://") or (ROOT / target).exists()
+        whole = target if "://" in target else f"{raw if picture else place}{target}"
+        assert f"]({whole}" in shown
+    assert not re.findall(r"\]\((?!https://)[^)]*\)", shown)
+
+
 def test_the_licences_come_along(wheel: zipfile.ZipFile) -> None:
     texts = {PurePosixPath(n).name for n in wheel.namelist() if "/licenses/" in n}
     assert texts == {"LICENSE", "LICENSE-APACHE", "LICENSE-MIT"}
     assert "License-Expression: Apache-2.0 OR MIT\n" in metadata(wheel, "METADATA")
 
 
+def test_twine_before_7_which_does_not_know_metadata_2_5_uploads_it(
+    wheel: zipfile.ZipFile, sdist: tarfile.TarFile
+) -> None:
+    (listed,) = (member for member in sdist.getmembers() if member.name.endswith("/PKG-INFO"))
+    file = sdist.extractfile(listed)
+    assert file is not None
+    for text in (metadata(wheel, "METADATA"), file.read().decode()):
+        assert text.startswith("Metadata-Version: 2.4\n")
+
+
 def test_nothing_in_the_wheel_runs_when_an_interpreter_starts(wheel: zipfile.ZipFile) -> None:
     assert [name for name in wheel.namelist() if name.endswith(".pth")] == []
-
-
-def test_the_wheel_holds_what_service_managers_are_given(wheel: zipfile.ZipFile) -> None:
-    for folder in ("tokenward/services/units", "tokenward/services/launch_agents"):
-        here = {path.name: path.read_bytes() for path in (ROOT / "client" / folder).iterdir()}
-        there = [name for name in wheel.namelist() if name.startswith(f"{folder}/")]
-        assert here
-        assert {PurePosixPath(name).name: wheel.read(name) for name in there} == here
 
 
 def test_pages_and_completions_go_where_man_and_shells_look(wheel: zipfile.ZipFile) -> None:
@@ -213,20 +248,62 @@ def test_a_debian_package_works_where_it_is_unpacked(tmp_path: Path) -> None:
     assert units == {path.name for path in UNITS.iterdir()}
 
 
+def by_uv(file: Path, place: Path) -> Path:
+    uv = Path(sys.executable).with_name("uv")
+    variables = {"UV_TOOL_DIR": str(place / "tools"), "UV_TOOL_BIN_DIR": str(place / "bin")}
+    install(uv, "tool", "install", "--quiet", "--python", sys.executable, file, **variables)
+    return place / "tools" / "tokenward"
+
+
+def by_pipx(file: Path, place: Path) -> Path:
+    pipx = shutil.which("pipx")
+    if pipx is None:
+        pytest.skip("needs pipx")
+    variables = {"PIPX_HOME": str(place), "PIPX_BIN_DIR": str(place / "bin")}
+    install(pipx, "install", file, PIPX_MAN_DIR=str(place / "man"), **variables)
+    return place / "venvs" / "tokenward"
+
+
+def by_pip(file: Path, place: Path) -> Path:
+    """By the pip that the interpreter brings, which on Debian 12 is years older than the others."""
+    subprocess.run([sys.executable, "-m", "venv", place], check=True)
+    install(place / "bin" / "pip", "install", "--quiet", file)
+    return place
+
+
+def install(*command: str | Path, **variables: str) -> None:
+    """Run a command that installs; nothing can be compiled, as where there is no compiler."""
+    environment = {**os.environ, **SYSTEM_CERTIFICATES, **variables, "CC": "/nonexistent"}
+    subprocess.run(command, env=environment, check=True, stdin=subprocess.DEVNULL)
+
+
 @pytest.mark.tools
-def test_the_wheel_installs_where_nothing_can_be_compiled(
-    built: dict[str, bytes], tmp_path: Path
+@pytest.mark.parametrize(
+    ("installed", "kind"),
+    [(by_uv, ".whl"), (by_pipx, ".whl"), (by_pip, ".whl"), (by_pip, ".tar.gz")],
+)
+def test_what_an_installer_makes_of_a_built_file_works(
+    installed: Callable[[Path, Path], Path],
+    kind: str,
+    built: dict[str, bytes],
+    home: Home,
+    tmp_path: Path,
 ) -> None:
     for name, content in built.items():
         (tmp_path / name).write_bytes(content)
-    (wheel,) = tmp_path.glob("*.whl")
-    place = tmp_path / "environment"
-    subprocess.run([sys.executable, "-m", "venv", place], check=True)
-    programs = place / "bin"
-    environment = {**os.environ, "PATH": str(programs), "CC": "/nonexistent"}
-    assert shutil.which("gcc", path=environment["PATH"]) is None
-    pip = [str(programs / "pip"), "--disable-pip-version-check", "install", "--only-binary=:all:"]
-    subprocess.run([*pip, "--quiet", str(wheel)], env=environment, check=True)
-    for program in ("auth", "tokenward", "tokenward-agent"):
-        subprocess.run([programs / program, "--version"], env=environment, check=True)
-    assert (place / "share" / "man" / "man1" / "auth.1").is_file()
+    (file,) = tmp_path.glob(f"*{kind}")
+    environment = installed(file, tmp_path / "place")
+
+    def run(program: str, *arguments: str, stdin: str = "") -> str:
+        done = home.run(environment / "bin" / program, *arguments, stdin=stdin)
+        assert done.returncode == 0, done
+        return done.stdout
+
+    for program in ("auth", "tokenward"):
+        assert run(program, "--version") == f"tokenward {VERSION}\n"
+    run("tokenward-agent", "--version")
+    run("auth", "login", "https://index.example/", "-u", "a", "--password", "-", stdin="made-up\n")
+    assert run("auth", "token", "https://index.example/") == "made-up\n"
+    run("auth", "setup", "shell")
+    for page in (environment, home.path / ".local"):
+        assert (page / "share" / "man" / "man1" / "auth.1").is_file()

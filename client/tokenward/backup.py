@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from tokenward.session import Session
 
 
-VERSION = 1
+VERSION = 2
+"""The newest version that is read. Only an export with a recipe has it: 0.1 would take that for a password."""
+
 MAGIC = b"tokenward-export "
 MAX_FILE = 64 * 1024 * 1024
 """The maximum length of an export in bytes."""
@@ -108,7 +110,8 @@ def _encrypt(
     body = _pack({"records": records})
     size = _NONCE + len(body) + _TAG
     header = _pack({"created": now, "salt": salt, **ARGON2ID, "size": size})
-    before = MAGIC + f"{VERSION}\n".encode() + len(header).to_bytes(4) + header
+    version = 2 if any(record[4] == COMMAND for record in records) else 1
+    before = MAGIC + f"{version}\n".encode() + len(header).to_bytes(4) + header
     aead = ChaCha20Poly1305(_derive_key(passphrase, salt, ARGON2ID))
     whole = before + nonce + aead.encrypt(nonce, body, before)
     if len(whole) + _SUM > MAX_FILE:
@@ -124,9 +127,9 @@ def parse_export(data: bytes, name: str) -> EncryptedExport:
     version = line.removeprefix(MAGIC)
     if not newline or not version.isdigit() or len(version) > 9:
         raise _damaged_error(name)
-    if int(version) != VERSION:
+    if not 1 <= int(version) <= VERSION:
         raise CommandError(
-            f"{name} is an export of version {int(version)}; only version {VERSION} is known here.",
+            f"{name} is an export of version {int(version)}, and this tokenward reads up to {VERSION}.",
             "restore it with a newer tokenward",
         )
     length = int.from_bytes(rest[:4])

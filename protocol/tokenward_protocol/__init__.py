@@ -14,7 +14,7 @@ from __future__ import annotations
 WIRE_VERSION = 1
 """The version that a request carries under `v`."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 """The distribution's version, sent in `hello` and `status`."""
 
 

@@ -18,7 +18,7 @@ from tokenward_protocol import VERSION
 if TYPE_CHECKING:
     from generating.commands import Argument, Command
 
-DATE = "2026-11-25"  # of the last change to the words here or in the help
+DATE = "2026-11-28"  # of the last change to the words here or in the help
 ALIAS = ".so man1/auth.1\n"
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "CLI.md"
 

@@ -320,6 +320,31 @@ def test_another_version_is_spoken_to_and_said(place: Place, version: str) -> No
         assert found.ask("fetch", service=SERVICE).body == b"made-up-secret"
 
 
+@pytest.mark.parametrize("code", ["unknown-op", "bad-request"])
+@pytest.mark.parametrize(
+    ("version", "told"),
+    [
+        ("0.0.9", f"Unknown in the agent's version 0.0.9; this command's is {VERSION}."),
+        (VERSION, "Unknown."),
+        ("99.0", "Unknown."),
+    ],
+)
+def test_what_an_older_agent_does_not_know_is_laid_to_its_version(
+    place: Place, code: str, version: str, told: str
+) -> None:
+    def instead(request: dict[str, Any]) -> bytes | None:
+        return refused(request, code, "Unknown.", hint="") if request["op"] == "grant" else None
+
+    with (
+        ReferenceAgent(place.socket, place.directory, version=version, instead=instead),
+        place.connect() as found,
+        pytest.raises(AgentError) as caught,
+    ):
+        found.ask("grant")
+    assert str(caught.value) == told
+    assert caught.value.hint == ("`auth agent restart`" if version == "0.0.9" else "")
+
+
 def test_an_older_agent_that_loses_nothing_makes_way(
     place: Place, starts: list[ReferenceAgent]
 ) -> None:

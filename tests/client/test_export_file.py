@@ -56,6 +56,15 @@ def test_what_goes_in_comes_out(data: bytes) -> None:
     assert parse_export(data, "b").created == 1790000000
 
 
+def test_only_an_export_with_a_recipe_has_the_version_that_0_1_refuses(data: bytes) -> None:
+    """0.1 would store the recipe as a password, and hand it out."""
+    assert data.startswith(b"tokenward-export 1\n")
+    recipe = ExportEntry("https://h.example/", "a", 4, None, "command", b'{"command": ["true"]}')
+    more = encrypt_export([*ENTRIES, recipe], PASSPHRASE, 1790000000)
+    assert more.startswith(b"tokenward-export 2\n")
+    assert parse_export(more, "b").open(PASSPHRASE) == [*ENTRIES, recipe]
+
+
 def test_no_secret_is_in_the_file_or_in_a_description(data: bytes) -> None:
     assert b"pypi-\xff" not in data
     assert "pypi-" not in repr(ENTRIES).replace("pypi.org", "")
@@ -107,8 +116,9 @@ def test_what_is_no_export_and_what_is_too_new_say_so(data: bytes) -> None:
     )
     newer = data.replace(b"export 1\n", b"export 12\n", 1)
     assert refusal(newer) == (
-        "b.tokenward is an export of version 12; only version 1 is known here."
+        "b.tokenward is an export of version 12, and this tokenward reads up to 2."
     )
+    assert "version 0" in refusal(data.replace(b"export 1\n", b"export 0\n", 1))
     assert "damaged" in refusal(data.replace(b"export 1\n", b"export x\n", 1))
 
 

@@ -132,7 +132,7 @@ class Connection:
             raise
         if answer.header["ok"]:
             return answer
-        raise _error_of(answer.header)
+        raise self._explained(_error_of(answer.header))
 
     def _exchange(self, data: bytes, deadline: float) -> Answer:
         received = bytearray()
@@ -182,9 +182,24 @@ class Connection:
 
     def may_be_replaced(self) -> bool:
         """Return whether the agent is older than this client and loses nothing by a restart."""
-        return self.greeting.get("replaceable") is True and _version_numbers(
-            self.greeting.get("version")
-        ) < _version_numbers(VERSION)
+        return self.greeting.get("replaceable") is True and self._is_older()
+
+    def _is_older(self) -> bool:
+        version = self.greeting.get("version", VERSION)
+        return _version_numbers(version) < _version_numbers(VERSION)
+
+    def _explained(self, error: AgentError) -> AgentError:
+        """Return the error, with what helps where an older agent does not know a request."""
+        unknown = error.code in {"unknown-op", "bad-request"} and not error.hint
+        if not unknown or self._directory is None or not self._is_older():
+            return error
+        return AgentError(
+            error.code,
+            f"{str(error).removesuffix('.')} in the agent's version {self.greeting['version']};"
+            f" this command's is {VERSION}.",
+            "`auth agent restart`",
+            error.header,
+        )
 
     def stop(self) -> None:
         """End the agent, and return when it has hung up: it may have been ending by itself."""
