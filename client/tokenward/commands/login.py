@@ -100,7 +100,7 @@ def describe(parser: Parser, _command: str) -> None:
         "auth login pypi --sealed                   use it, but never show it again",
         "auth login pypi --trusted-publishing       in CI, with nothing stored anywhere",
         "auth login corp --from gcloud              gcloud makes it, whenever it is needed",
-        "auth login corp                            a name of config.toml: try the command that it has",
+        "auth login corp                            try the command that config.toml has",
         "auth login corp -u aws --adopt             a plug-in of keyring makes it",
         "auth login corp -u bob --command -- pass show corp   the first line that pass prints",
     )
