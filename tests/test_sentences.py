@@ -165,6 +165,27 @@ def test_every_command_that_a_hint_names_can_be_run() -> None:
             pytest.fail(f"{where}: {shlex.join(words)}: {wrong}")
 
 
+def docstrings(path: Path) -> Iterator[str]:
+    """Yield each text of a source that stands alone: of a module, class or function, or below a value."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield str(node.value.value)
+
+
+WRONG_RAISES = re.compile(r"(?<=[.:;)`])\s+Raise\b|^Raises\b")
+"""`Raise X` is what a function does, in its first sentence; else `Raises X` says what may happen."""
+
+
+def test_a_docstring_says_raises_of_an_error_that_may_happen() -> None:
+    assert WRONG_RAISES.search("Return it. Raise OSError.")
+    assert [
+        f"{path.relative_to(ROOT)}: {text}"
+        for path in SOURCES
+        for text in docstrings(path)
+        if WRONG_RAISES.search(text)
+    ] == []
+
+
 def test_every_call_in_the_table_exists() -> None:
     called = {
         getattr(node.func, "id", getattr(node.func, "attr", ""))

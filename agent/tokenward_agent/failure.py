@@ -31,7 +31,7 @@ class SecretSource(Protocol):
     size: int
 
     def open_into(self, view: memoryview) -> None:
-        """Write the secret into `view`. Raise KeyDestroyed if its key was wiped."""
+        """Write the secret into `view`. Raises KeyDestroyed if its key was wiped."""
         ...
 
 

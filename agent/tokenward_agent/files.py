@@ -108,7 +108,7 @@ def closed_to_its_owner(path: str) -> ClosedPath | None:
 
 
 def open_plain(path: str) -> int:
-    """Open a file for reading. Raise OSError, also for a link or a file that is not plain."""
+    """Open a file for reading. Raises OSError, also for a link or a file that is not plain."""
     file = open_file(path, os.O_RDONLY)
     if stat.S_ISREG(os.fstat(file).st_mode):
         return file
@@ -136,12 +136,12 @@ def file_identity(path: str) -> tuple[int, int] | None:
 
 
 def replace(path: str, data: bytes | memoryview) -> None:
-    """Replace a file with *data*, closed to other users. Raise OSError; then it is unchanged."""
+    """Replace a file with *data*, closed to other users. Raises OSError; then it is unchanged."""
     write(path, data, lasting=True)
 
 
 def write(path: str, data: bytes | memoryview, *, lasting: bool = False) -> None:
-    """Do as `replace`, but flush to the disk only if `lasting`. Raise OSError."""
+    """Do as `replace`, but flush to the disk only if `lasting`. Raises OSError."""
     fresh = f"{path}.{os.urandom(4).hex()}.tmp"
     try:
         _write(fresh, data, lasting=lasting)

@@ -28,7 +28,7 @@ _ANSWERS: Final = {"check": ("state", "message", "unproven"), "revoke": ("revoke
 async def ask_index(
     arena: Arena, what: str, header: Mapping[str, Any], secret: SecretSource, named: memoryview
 ) -> dict[str, Any]:
-    """Return what the index of a credential says to `check` or `revoke`. Raise Failure, KeyDestroyed.
+    """Return what the index of a credential says to `check` or `revoke`. Raises Failure, KeyDestroyed.
 
     `header` has its `service`, `username` and `kind`, the `ca` and the `proxy` of relays, and what
     the login `accepted`. `named` is what the requester's environment names, `proxied` the hosts that

@@ -128,7 +128,7 @@ class RelayProcess:
         stderr: int,
         spare: SpareRelay | None,
     ) -> int:
-        """Start it and return its port; it tells refusals at `stderr`. Raise Failure.
+        """Start it and return its port; it tells refusals at `stderr`. Raises Failure.
 
         A `spare` one becomes it.
         """

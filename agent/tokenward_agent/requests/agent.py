@@ -91,7 +91,7 @@ class AgentRequests:
         )
 
     def clock(self, request: Request) -> Answer:
-        """Note the time that an index's server reported. Raise Failure."""
+        """Note the time that an index's server reported. Raises Failure."""
         service = stored_service(request)
         ahead = self._derived_tokens.clocks.record(service, int(request.arguments["now"]))
         return success_answer(request.number, service=service, ahead=ahead)

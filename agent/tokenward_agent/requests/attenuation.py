@@ -71,7 +71,7 @@ class Restriction(NamedTuple):
 
 
 def read_restriction(request: Request) -> Restriction:
-    """Return the requested restriction. Raise Failure with code `bad-request`."""
+    """Return the requested restriction. Raises Failure with code `bad-request`."""
     ttl = request.count("ttl")
     if ttl is not None and ttl < LEAST_TTL:
         raise Failure("bad-request", "An attenuated token must live for at least a minute.")
@@ -82,7 +82,7 @@ def read_restriction(request: Request) -> Restriction:
 
 
 def read_projects(request: Request) -> tuple[str, ...]:
-    """Return the projects that a request names, normalised. Raise Failure."""
+    """Return the projects that a request names, normalised. Raises Failure."""
     text = request.text("projects")
     try:
         return () if text is None else split_names(text)
@@ -97,7 +97,7 @@ ANY: Final = False
 def read_entry(request: Request) -> Limits | Literal[False]:
     """Return the entry that a request names among several of an account, by its very projects.
 
-    None means the account-wide one, ANY that none is named. Raise Failure.
+    None means the account-wide one, ANY that none is named. Raises Failure.
     """
     text = request.text("entry")
     if text is None:
@@ -151,11 +151,11 @@ class Delivery:
 
     @cached_property
     def token(self) -> IndexToken | None:
-        """The visible parts of the secret, None if it is not an index's token. Raise KeyDestroyed."""
+        """The visible parts of the secret, None if it is not an index's token. Raises KeyDestroyed."""
         return self._derived_tokens.read_token(self.secret)
 
     def grant_under(self, terms: Terms) -> Grant:
-        """Return the grant that describes what would be handed out. Raise KeyDestroyed.
+        """Return the grant that describes what would be handed out. Raises KeyDestroyed.
 
         What cannot be handed out is described as the stored secret.
         """
@@ -178,13 +178,13 @@ class Delivery:
         return [*access.question_lines(first), *more, remember_text(remember)]
 
     def require_possible(self, terms: Terms, now: int) -> None:
-        """Raise Failure if nothing can be handed out under these terms. Raise KeyDestroyed."""
+        """Raise Failure if nothing can be handed out under these terms. Raises KeyDestroyed."""
         self._attenuate(terms, now, self._plan)
 
     def derive(self, terms: Terms, now: int) -> tuple[str, Derived | None]:
         """Return the form of what leaves, and the attenuated token if it is that.
 
-        Raise Failure or KeyDestroyed.
+        Raises Failure or KeyDestroyed.
         """
         return self._attenuate(terms, now, partial(self._derived_tokens.derive, self.secret))
 

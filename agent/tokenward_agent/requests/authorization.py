@@ -60,7 +60,7 @@ _UNKNOWN: Final = (
 
 
 def read_rules(file: PolicyFile, now: int) -> tuple[Rule, ...]:
-    """Return the rules in force. Raise Failure if the policy is invalid; `now` is the wall time."""
+    """Return the rules in force. Raises Failure if the policy is invalid; `now` is the wall time."""
     file.reload(now)
     if file.problem:
         raise Failure(
@@ -85,7 +85,7 @@ class Authorizer:
         return self._approvals.has_state(self._vaults.clock.boot())
 
     def read_state(self) -> tuple[int, int]:
-        """Return what an answer holds for: the policy and the keys of now. Raise Failure."""
+        """Return what an answer holds for: the policy and the keys of now. Raises Failure."""
         self._rules_in_force()
         return self._state
 
@@ -96,7 +96,7 @@ class Authorizer:
             raise self._denied_error(decision, AccessRequest(request, record, ()))
 
     def try_authorize(self, request: Request, delivery: Delivery) -> Authorization | None:
-        """Return why a fetch is allowed, None if the user has to be prompted. Raise Failure."""
+        """Return why a fetch is allowed, None if the user has to be prompted. Raises Failure."""
         rules = self._rules_in_force()
         if not rules:
             return WITHOUT_RULE
@@ -118,7 +118,7 @@ class Authorizer:
     async def authorize(
         self, request: Request, delivery: Delivery, describe_grant: Callable[[Grant], list[str]]
     ) -> Authorization:
-        """Prompt the user, after `try_authorize` returned None. Raise Failure.
+        """Prompt the user, after `try_authorize` returned None. Raises Failure.
 
         `describe_grant` describes what would be handed out, in lines; the first continues "It gets".
         """
@@ -186,7 +186,7 @@ class Authorizer:
             self._approvals.use(decision.rule, self._now())
 
     def _rules_in_force(self) -> tuple[Rule, ...]:
-        """Return the rules in force; forget approvals if rules or keys changed. Raise Failure."""
+        """Return the rules in force; forget approvals if rules or keys changed. Raises Failure."""
         rules = read_rules(self.file, self._vaults.clock.wall())
         state = (self.file.changes, self._vaults.closings)
         if state != self._state:  # an approval holds for its rules and its keys

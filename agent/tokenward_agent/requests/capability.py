@@ -84,7 +84,7 @@ class RelayStarter:
         stderr: int,
         **more: object,
     ) -> StartedRelay:
-        """Start a relay for these grants of its own form, with a new capability. Raise Failure.
+        """Start a relay for these grants of its own form, with a new capability. Raises Failure.
 
         `proxies` begins with a line end; `more` is what the relay is told besides: `direct`, `uid`
         and `shared`.

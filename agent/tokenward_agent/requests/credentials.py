@@ -307,7 +307,7 @@ class CredentialRequests:
         """Return where a credential is read, and what is there: no entry points to nothing.
 
         It is not read if `auth refresh` is to do that. If the vault does not exist yet, what was
-        read waits for the next such login: no vault is made for nothing. Raise Failure.
+        read waits for the next such login: no vault is made for nothing. Raises Failure.
         """
         is_absent = provider is not None and self._vaults.of(provider)[0].state == "absent"
         if provider is not None and not is_absent:
@@ -380,7 +380,7 @@ class CredentialRequests:
 
 
 def trust_of(request: Request) -> tuple[bytes, ...]:
-    """Return the marks of what the login's environment names towards the index. Raise Failure."""
+    """Return the marks of what the login's environment names towards the index. Raises Failure."""
     try:
         return read_marks(request.text("trust") or "")
     except ValueError as error:
@@ -400,7 +400,7 @@ def _require_adoptable(request: Request, body: memoryview) -> None:
 def _needs_relay(service: str, token: IndexToken | None) -> bool:
     """Tell whether a sealed secret is used by relays alone: no token can be attenuated from it.
 
-    Raise Failure if it could not be used at all.
+    Raises Failure if it could not be used at all.
     """
     if token is not None and token.is_attenuable:
         return False

@@ -120,7 +120,7 @@ class DeclaredShares:
                     self._open[path] = share
 
     def unshare(self, request: Request) -> Answer:
-        """Close shared sockets; declared ones stay closed until the file changes. Raise Failure."""
+        """Close shared sockets; declared ones stay closed until the file changes. Raises Failure."""
         answer = self._shares.unshare(request)
         stopped = answer.values["stopped"]
         assert isinstance(stopped, list)  # noqa: S101 - for the type checkers
@@ -169,7 +169,7 @@ class DeclaredShares:
             )
 
     def _choose(self, share: ConfiguredShare, request: Request) -> tuple[Fetch, Request]:
-        """Return what answers a fetch at a declared share, and as which fetch. Raise Failure."""
+        """Return what answers a fetch at a declared share, and as which fetch. Raises Failure."""
         self._require_declared(share)
         username = request.text("username")  # of two named accounts it tells which is meant
         for place in candidate_services(request):
@@ -187,7 +187,7 @@ class DeclaredShares:
         scope: str,
         projects: tuple[str, ...],
     ) -> Share:
-        """Return the share of the entry that answers now, whatever user is asked for. Raise Failure."""
+        """Return the share of the entry that answers now, whatever user is asked for. Raises Failure."""
         declared = share.declared
         ours = () if service.whole else declared.projects
         found = self._require(service, scope, projects or ours).found
@@ -218,7 +218,7 @@ class DeclaredShares:
     def _find(
         self, service: SharedService, scope: str, projects: tuple[str, ...]
     ) -> _Answering | None:
-        """Return the entry that answers for projects, None if none does. Raise Failure."""
+        """Return the entry that answers for projects, None if none does. Raises Failure."""
         try:
             account = self._vaults.account(candidates(scope), service.username, None)
             found = choose_stored(account, self._vaults.entry, projects)
@@ -257,7 +257,7 @@ class DeclaredShares:
     # Behind a relay.
 
     def _find_indexes(self, share: ConfiguredShare) -> list[SharedIndex]:
-        """Return the indexes of a run, by what is stored now. Raise Failure."""
+        """Return the indexes of a run, by what is stored now. Raises Failure."""
         self._require_declared(share)
         found: list[SharedIndex] = []
         for service in share.services:

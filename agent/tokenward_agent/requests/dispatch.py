@@ -120,12 +120,12 @@ class ChosenFetch:
         self._choose = choose
 
     def try_fetch(self, request: Request) -> Answer | None:
-        """Answer at once; return None if the fetch has to wait. Raise Failure."""
+        """Answer at once; return None if the fetch has to wait. Raises Failure."""
         handler, chosen = self._choose(request)
         return handler.try_fetch(chosen)
 
     async def fetch(self, request: Request, body: memoryview) -> Answer:
-        """Answer after waiting. Raise Failure."""
+        """Answer after waiting. Raises Failure."""
         handler, chosen = self._choose(request)
         return await handler.fetch(chosen, body)
 

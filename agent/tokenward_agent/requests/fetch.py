@@ -174,7 +174,7 @@ class Fetch:
         make_delivery: MakeRunDelivery,
         decided: Callable[[Record], Authorization | None] = lambda _record: None,
     ) -> tuple[Answer, Login, Authorization]:
-        """Answer a question of a run's relay, for these projects, and tell why. Raise Failure.
+        """Answer a question of a run's relay, for these projects, and tell why. Raises Failure.
 
         `decided` returns the decision on a record that was made before and still holds.
         """
@@ -201,7 +201,7 @@ class Fetch:
         bounds: tuple[object, ...],
         describe_grant: DescribeGrant,
     ) -> tuple[StoredRecord, Delivery, Authorization]:
-        """Return what relays may have for these projects, once allowed. Raise Failure."""
+        """Return what relays may have for these projects, once allowed. Raises Failure."""
         restriction = read_restriction(request)
 
         def make(record: Record, secret: SecretSource) -> Delivery:
@@ -212,7 +212,7 @@ class Fetch:
         return await self.authorize(request, make, describe_grant, projects)
 
     async def name_entry(self, request: Request, projects: tuple[str, ...]) -> str | None:
-        """Return the name of the entry that a run for these projects reads with. Raise Failure.
+        """Return the name of the entry that a run for these projects reads with. Raises Failure.
 
         None if its account has one alone. If none is for all of the projects, it is that of the
         first.
@@ -238,7 +238,7 @@ class Fetch:
         """Return what may be handed out, once the policy and, if it says so, the user allow it.
 
         `peer` is who could run a command itself, None if what it makes is for others, too. Nothing is
-        awaited between that decision and the return. Raise Failure.
+        awaited between that decision and the return. Raises Failure.
         """
         found, secret = await self._find_with_secret(request, projects, peer)
         delivery = make_delivery(found.record, secret)
@@ -280,7 +280,7 @@ class Fetch:
     def _choose(
         self, request: Request, account: list[StoredRecord], projects: tuple[str, ...] | None
     ) -> StoredRecord | None:
-        """Return the entry of an account that answers. Raise Ambiguous."""
+        """Return the entry of an account that answers. Raises Ambiguous."""
         if self._only is not None:
             return next((each for each in account if each.record.login == self._only), None)
         named = read_entry(request)
@@ -300,7 +300,7 @@ class Fetch:
         )
 
     async def find(self, request: Request, projects: tuple[str, ...] | None = ()) -> StoredRecord:
-        """Return the entry that answers for projects. Raise Failure.
+        """Return the entry that answers for projects. Raises Failure.
 
         Vaults that open without the user are opened first. With None it is any entry of its
         account, for what uses no projects.
@@ -340,7 +340,7 @@ class Fetch:
         found: StoredRecord,
         delivery: Delivery,
     ) -> Answer:
-        """Answer with an attenuated token, or with the secret itself. Raise Failure.
+        """Answer with an attenuated token, or with the secret itself. Raises Failure.
 
         A secret leaves the agent only here, and only in the form that forms.py allows and as it was
         granted.

@@ -44,11 +44,11 @@ class IndexRequests:
         self._covers = covers
 
     async def check(self, request: Request, body: memoryview) -> Answer:
-        """Ask the index whether it accepts the credential. Raise Failure."""
+        """Ask the index whether it accepts the credential. Raises Failure."""
         return await self._ask(request, body, "check", "the answer of the index about it")
 
     async def revoke(self, request: Request, body: memoryview) -> Answer:
-        """Have the index revoke the credential. Raise Failure."""
+        """Have the index revoke the credential. Raises Failure."""
         return await self._ask(request, body, "revoke", "the credential revoked at its index")
 
     async def _ask(self, request: Request, body: memoryview, what: str, described: str) -> Answer:

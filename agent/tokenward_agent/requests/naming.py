@@ -31,7 +31,7 @@ def names_service(request: Request) -> bool:
 
 
 def service_of(request: Request) -> str:
-    """Return the text that names the service. Raise Failure unless the request has exactly one."""
+    """Return the text that names the service. Raises Failure unless the request has exactly one."""
     service, spelling = request.text("service"), request.text("spelling")
     if (service is None) is (spelling is None):
         raise Failure(
@@ -54,7 +54,7 @@ class LookupTarget(NamedTuple):
 
 
 def lookup_target(request: Request) -> LookupTarget:
-    """Return the services whose entries may answer the request. Raise Failure."""
+    """Return the services whose entries may answer the request. Raises Failure."""
     name = service_of(request)
     key = name if request.text("spelling") is None and "://" in name else _key_of(name)
     if key and "/" not in key.partition("://")[2]:
@@ -67,7 +67,7 @@ def lookup_target(request: Request) -> LookupTarget:
 
 
 def candidate_services(request: Request) -> Iterable[str]:
-    """Return the services whose entries may answer the request, the best first. Raise Failure."""
+    """Return the services whose entries may answer the request, the best first. Raises Failure."""
     return lookup_target(request).places
 
 
@@ -85,12 +85,12 @@ def _plain_origins(name: str) -> tuple[str, ...]:
 
 
 def stored_service(request: Request) -> str:
-    """Return the service of the entry to change, without `/simple/`. Raise Failure."""
+    """Return the service of the entry to change, without `/simple/`. Raises Failure."""
     return changed_spellings(request)[1]
 
 
 def changed_spellings(request: Request) -> tuple[str, str]:
-    """Return the service to change as spelled, and without `/simple/`. Raise Failure.
+    """Return the service to change as spelled, and without `/simple/`. Raises Failure.
 
     If the request names it by its key, both are that key: the client has decided.
     """

@@ -78,7 +78,7 @@ class RecipeRequests:
         return store
 
     async def _store(self, request: Request, body: memoryview) -> Answer:
-        """Store a recipe, once its command has made a credential. Raise Failure."""
+        """Store a recipe, once its command has made a credential. Raises Failure."""
         others = _NOT_OF_RECIPES & request.arguments.keys()
         if others:
             raise Failure("bad-request", "A login with a recipe takes nothing else.")
@@ -117,7 +117,7 @@ class RecipeRequests:
         return _login_answer(request, record, made, before)
 
     async def _store_configured(self, request: Request, variables: Variables | None) -> Answer:
-        """Store what a login chose for a recipe of config.toml, once its command works. Raise Failure."""
+        """Store what a login chose for a recipe of config.toml, once its command works. Raises Failure."""
         username = str(request.arguments["username"])
         entry = self._configured(request, username)
         if entry is None:
@@ -155,7 +155,7 @@ class RecipeRequests:
     async def _make_first(
         self, service: str, username: str, recipe: Recipe, variables: Variables | None
     ) -> Made | None:
-        """Run a command before it is stored; None if the agent is not to run it. Raise Failure."""
+        """Run a command before it is stored; None if the agent is not to run it. Raises Failure."""
         if recipe.attended == ALWAYS or recipe.run_in != AGENT:
             return None
         first = Record(service, username, 0, None, None, AdoptedSource(COMMAND, ""), None)
@@ -163,7 +163,7 @@ class RecipeRequests:
         return await self._made.make_first(first, recipe, block)
 
     async def refresh(self, request: Request, body: memoryview) -> Answer:
-        """Return a recipe for a run at the terminal, or keep what such a run made. Raise Failure."""
+        """Return a recipe for a run at the terminal, or keep what such a run made. Raises Failure."""
         self._require_allowed(request)
         await self._opening.open_available(None)
         target = lookup_target(request)
@@ -233,7 +233,7 @@ def _login_answer(
 
 
 def _read_body(body: memoryview) -> Recipe:
-    """Return the recipe in a body. Raise Failure."""
+    """Return the recipe in a body. Raises Failure."""
     try:
         table = json.loads(bytes(body))
     except (ValueError, RecursionError):

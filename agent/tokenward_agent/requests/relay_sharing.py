@@ -99,7 +99,7 @@ class RelayShares:
         self._endings = Endings()
 
     async def share(self, request: Request, body: memoryview) -> Answer:
-        """Open a share of either kind. Raise Failure."""
+        """Open a share of either kind. Raises Failure."""
         if not request.flag("relay"):
             return await self._shares.share(request, body)
         share_request = read_share_request(request)
@@ -146,7 +146,7 @@ class RelayShares:
         find_indexes: Callable[[], Sequence[SharedIndex]],
         tunnels: tuple[str, ...],
     ) -> dict[str, Value]:
-        """Open the socket of a relay share; return what is said of its first service. Raise Failure.
+        """Open the socket of a relay share; return what is said of its first service. Raises Failure.
 
         `listed` is what its near end is told of its indexes; `find_indexes` returns them for a run.
         """
@@ -173,7 +173,7 @@ class RelayShares:
     ) -> list[tuple[Login, tuple[str, ...]]]:
         """Return the logins that answer for an index, each with the projects that it publishes.
 
-        Each project is published with the narrowest token that covers it. Raise Failure.
+        Each project is published with the narrowest token that covers it. Raises Failure.
         """
         if not held.publishes:
             return [(held.login, ())]
@@ -193,7 +193,7 @@ class RelayShares:
         path: str,
         tunnels: tuple[str, ...],
     ) -> tuple[Share, RunDecision]:
-        """Return one part of a share, once the policy allows it, and why. Raise Failure."""
+        """Return one part of a share, once the policy allows it, and why. Raises Failure."""
         attended = request.flag("attended")
         asked = request_for(held, peer, screen_of(request), attended=attended)
         lifetime = share_request.lifetime
@@ -349,7 +349,7 @@ class _RelayShare:
         return greet(request, relay=True, indexes=self.listed, tunnels=[*self.tunnels])
 
     async def _run(self, request: Request, _body: memoryview) -> Answer:
-        """Start the relay of this connection. Raise Failure."""
+        """Start the relay of this connection. Raises Failure."""
         peer = request.peer
         assert isinstance(peer, Peer)  # noqa: S101 - the listener makes one for each connection
         if peer in self._starting or any(run.peer is peer for run in self._runs.values()):
@@ -371,7 +371,7 @@ class _RelayShare:
         return answer
 
     async def _stream(self, request: Request, body: memoryview) -> Answer:
-        """Hand a connection to the relay whose capability it shows. Raise Failure."""
+        """Hand a connection to the relay whose capability it shows. Raises Failure."""
         digest, peer = digest_of(body), request.peer
         run = next((each for each in self._runs.values() if each.digest == digest), None)
         descriptor = peer.descriptor if isinstance(peer, Peer) else None
@@ -448,7 +448,7 @@ class _SharedFetch:
         make_delivery: MakeRunDelivery,
         _decided: Callable[[Record], Authorization | None],
     ) -> tuple[Answer, Login, Authorization]:
-        """Return a credential for these projects, if the share still allows it. Raise Failure.
+        """Return a credential for these projects, if the share still allows it. Raises Failure.
 
         The share decides on each anew.
         """
@@ -509,7 +509,7 @@ def _refuse_fetch(_request: Request) -> NoReturn:
 
 
 def refuse_stream(_request: Request) -> NoReturn:
-    """Refuse a stream at the agent's own socket. Raise Failure."""
+    """Refuse a stream at the agent's own socket. Raises Failure."""
     raise Failure("refused", "Only a relay share takes streams.", "`auth share --relay`")
 
 

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
             decided: Callable[[Record], Authorization | None],
             /,
         ) -> tuple[Answer, Login, Authorization]:
-            """Return a credential for these projects, and why. Raise Failure."""
+            """Return a credential for these projects, and why. Raises Failure."""
             ...
 
 

@@ -48,7 +48,7 @@ class UploadFacts(NamedTuple):
 
 
 def read_upload(message: Mapping[str, Any]) -> UploadFacts:
-    """Return what a relay says of an upload, each value checked. Raise Failure."""
+    """Return what a relay says of an upload, each value checked. Raises Failure."""
     values = [message.get(name) for name in UploadFacts._fields]
     patterns = (_TEXT, _TEXT, _TEXT, None, _DIGEST)
     for name, value, pattern in zip(UploadFacts._fields, values, patterns, strict=True):
@@ -64,7 +64,7 @@ def read_upload(message: Mapping[str, Any]) -> UploadFacts:
 def read_listing(listing: str) -> tuple[UploadFacts, ...]:
     """Return the distribution files that a command line names: `SHA-256 SIZE NAME` in each line.
 
-    What is not a distribution file by its name is left out. Raise Failure for another text.
+    What is not a distribution file by its name is left out. Raises Failure for another text.
     """
     found: list[UploadFacts] = []
     for line in listing.splitlines():
@@ -113,7 +113,7 @@ class UploadQuestions:
         self._left = MOST_QUESTIONS
 
     def count(self) -> None:
-        """Count one more question. Raise Failure if there were too many."""
+        """Count one more question. Raises Failure if there were too many."""
         if not self._left:
             raise Failure(
                 "refused",

@@ -150,7 +150,7 @@ class RunRequests:
             self._recorder.record_run("published", "", {**facts, "status": UNKNOWN})
 
     async def grant(self, request: Request, body: memoryview) -> Answer:
-        """Add an index to the run of this connection. Raise Failure.
+        """Add an index to the run of this connection. Raises Failure.
 
         `body` is the run's own credential, if it brings one, and then a list of files to publish.
         """
@@ -267,7 +267,7 @@ class RunRequests:
         return (await self._detector.detect(made_request({}, _peer_as_run(request)))).projects
 
     async def run(self, request: Request, body: memoryview) -> Answer:
-        """Start the relay of this connection's run. Raise Failure."""
+        """Start the relay of this connection's run. Raises Failure."""
         if sys.platform != "linux":
             raise Failure(
                 "refused", "There is no relay on this system yet.", "`auth exec --env` needs none"
@@ -489,7 +489,7 @@ def _describe(
 
 
 def _url_of(request: Request) -> str:
-    """Return the URL by which tools name the index. Raise Failure if it is not of its host."""
+    """Return the URL by which tools name the index. Raises Failure if it is not of its host."""
     url = request.text("url") or ""
     if url and url.split("/")[:3] != service_of(request).split("/")[:3]:
         raise Failure("bad-request", "The URL of the index is not that of its service.")
@@ -497,7 +497,7 @@ def _url_of(request: Request) -> str:
 
 
 def read_draft(held: RunGrant, name: str | None, settings: IndexPaths) -> Draft:
-    """Return the draft of an index that is read; `name` is what users call it. Raise Failure."""
+    """Return the draft of an index that is read; `name` is what users call it. Raises Failure."""
     from tokenward_relay.grants import Grant, read_roots
 
     scheme, host, port, path = _place_of(held.service)
@@ -511,7 +511,7 @@ def read_draft(held: RunGrant, name: str | None, settings: IndexPaths) -> Draft:
 def publish_draft(
     held: RunGrant, name: str | None, upload: str, *, is_tools: bool = False
 ) -> Draft:
-    """Return the draft of an index whose path `upload` takes uploads. Raise Failure.
+    """Return the draft of an index whose path `upload` takes uploads. Raises Failure.
 
     If `is_tools`, they go with the credential that the tool has itself.
     """
@@ -527,7 +527,7 @@ def publish_draft(
 
 
 def _place_of(service: str) -> tuple[str, str, int, str]:
-    """Return a service's scheme, host, port and path. Raise Failure if it is not a URL."""
+    """Return a service's scheme, host, port and path. Raises Failure if it is not a URL."""
     scheme, mark, rest = service.partition("://")
     if not mark:
         raise Failure("bad-request", "A run needs the URL of an index.")
@@ -538,7 +538,7 @@ def _place_of(service: str) -> tuple[str, str, int, str]:
 
 
 def _read_path(path: str) -> tuple[bytes, ...]:
-    """Return a path as segments. Raise Failure for one that no request can have."""
+    """Return a path as segments. Raises Failure for one that no request can have."""
     from tokenward_relay.grants import read_path
 
     try:

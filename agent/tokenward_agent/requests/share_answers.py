@@ -72,7 +72,7 @@ class Share(NamedTuple):
     declared: ConfiguredShare | None = None
 
     def restrict(self, request: Request, now: int) -> Request:
-        """Return the fetch that the agent makes of a request here. Raise Failure."""
+        """Return the fetch that the agent makes of a request here. Raises Failure."""
         login = self.grant.login
         if self.scope not in candidate_services(request):
             raise self.not_shared_error()
@@ -92,7 +92,7 @@ class Share(NamedTuple):
         return made
 
     def remaining_grant(self, now: int) -> Grant:
-        """Return what may still be handed out: no token outlives the share. Raise Failure."""
+        """Return what may still be handed out: no token outlives the share. Raises Failure."""
         left = None if self.end is None else self.end - now
         if left is not None and left <= 0:
             raise share_ended_error()
@@ -143,7 +143,7 @@ class SharedMade:
         return self._made.ready(record)
 
     async def read(self, record: Record, _peer: object = None, *, attended: bool) -> Made:
-        """Return what a recipe makes or a keyring has. Raise Failure."""
+        """Return what a recipe makes or a keyring has. Raises Failure."""
         try:
             return await self._made.read(record, attended=attended)
         except Failure as failure:
@@ -211,7 +211,7 @@ class ShareAuthorizer:
             raise self._refused_error(decision)
 
     def try_authorize(self, request: Request, delivery: Delivery) -> Authorization:
-        """Return why the fetch is allowed. Raise Failure."""
+        """Return why the fetch is allowed. Raises Failure."""
         self.refuse_denied(request, delivery.record)
         decision, _grant = decide_delivery(
             self.file.policy.rules, self._share.policy_input, delivery

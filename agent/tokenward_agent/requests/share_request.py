@@ -46,7 +46,7 @@ class ShareRequest(NamedTuple):
 
 
 def read_share_request(request: Request) -> ShareRequest:
-    """Return what a share request wants. Raise Failure with code `bad-request`."""
+    """Return what a share request wants. Raises Failure with code `bad-request`."""
     lifetime, whole = request.count("lifetime"), request.flag("whole")
     if lifetime is not None and not LEAST_TTL <= lifetime <= LONGEST:
         raise Failure(

@@ -114,7 +114,7 @@ class ShareRequests:
         return share_request.at or f"{self._folder}/share-{os.urandom(8).hex()}.sock"
 
     async def share(self, request: Request, _body: memoryview) -> Answer:
-        """Open a socket that hands out one credential. Raise Failure."""
+        """Open a socket that hands out one credential. Raises Failure."""
         share_request = read_share_request(request)
         path = self.place(share_request)
         scope = stored_service(request)
@@ -167,7 +167,7 @@ class ShareRequests:
         address.release()
 
     def unshare(self, request: Request) -> Answer:
-        """Close one shared socket, or all of them. Raise Failure."""
+        """Close one shared socket, or all of them. Raises Failure."""
         at = request.text("at")
         if at is not None and at not in self._open:
             raise Failure("not-found", "No share is at this path.", "`auth status`")
@@ -229,7 +229,7 @@ class ShareRequests:
                 self.end_one(path, reasons[0])
 
     def narrow(self, share: Share, request: Request) -> Request:
-        """Return the fetch that the agent makes of a request at a share. Raise Failure."""
+        """Return the fetch that the agent makes of a request at a share. Raises Failure."""
         within = share.restrict(request, self._vaults.clock.boot())
         self.require_usable(share)
         return within
@@ -281,7 +281,7 @@ class ShareRequests:
         """Open a socket at `path` for these shares; return what is said of its first service.
 
         `at_end` is called when it ends, `when_closed` with the peer of each closed connection.
-        Raise Failure.
+        Raises Failure.
         """
         assert self._server is not None  # noqa: S101 - for the type checkers; `serve` comes first
         uids, lifetime = share_request.uids, share_request.lifetime
@@ -334,7 +334,7 @@ def shut_error(providers: Sequence[Value], *, stored: bool | None) -> Failure:
 
 
 def _bound(path: str, *, for_others: bool) -> SharedAddress:
-    """Bind a socket. Raise Failure."""
+    """Bind a socket. Raises Failure."""
     try:
         return SharedAddress(path, for_others=for_others)
     except ListenAddressError as error:

@@ -64,7 +64,7 @@ class UnlockingFetch:
         self._asked: int | None = None  # when, by the clock since boot
 
     def try_fetch(self, request: Request) -> Answer | None:
-        """Answer at once; return None if the fetch has to wait. Raise Failure."""
+        """Answer at once; return None if the fetch has to wait. Raises Failure."""
         try:
             return self._fetch.try_fetch(request)
         except Failure as failure:
@@ -73,7 +73,7 @@ class UnlockingFetch:
             raise
 
     async def fetch(self, request: Request, body: memoryview) -> Answer:
-        """Answer, after the user has opened the vault if that helps. Raise Failure."""
+        """Answer, after the user has opened the vault if that helps. Raises Failure."""
         try:
             return await self._fetch.fetch(request, body)
         except Failure as failure:
@@ -114,7 +114,7 @@ class UnlockingFetch:
         ]
 
     async def _ask(self, request: Request) -> None:
-        """Ask for the passphrase and open the vaults with it. Raise Failure."""
+        """Ask for the passphrase and open the vaults with it. Raises Failure."""
         async with self._prompter.turn() as end:
             if not self._has_rested or not self._closed(request):  # another tool's prompt
                 return
@@ -141,7 +141,7 @@ class UnlockingFetch:
                 self._arena.release(block)
 
     async def _opens(self, request: Request, passphrase: memoryview) -> bool:
-        """Tell whether a passphrase opens the vaults of a request. Raise Failure."""
+        """Tell whether a passphrase opens the vaults of a request. Raises Failure."""
         provider, session = request.text("provider"), session_variables(request)
         try:
             await self._locking.unlock(provider, passphrase, session)

@@ -65,14 +65,14 @@ class AdoptedSecrets:
         self._vaults, self._memory = vaults, memory
 
     def source(self, reader: str | None, provider: str, spelling: str) -> AdoptedSource:
-        """Return where a credential of a vault is to be read. Raise Failure."""
+        """Return where a credential of a vault is to be read. Raises Failure."""
         reader = reader or (provider if provider in READERS else READERS[0])
         if reader not in READERS:
             raise Failure("bad-request", "The `reader` is `keyring` or `subprocess`.")
         return AdoptedSource(reader, spelling)
 
     def choose_program(self, program: str | None) -> None:
-        """Have this `keyring` program be run from now on. Raise Failure."""
+        """Have this `keyring` program be run from now on. Raises Failure."""
         self._program.choose(program, self._vaults["keyring"].header)
 
     def entry_of(self, record: Record) -> RecipeEntry | None:
@@ -89,7 +89,7 @@ class AdoptedSecrets:
     async def read(
         self, record: Record, variables: memoryview | None, into: memoryview
     ) -> dict[str, Any]:
-        """Read a secret; the answer has its `size`, and no `end`. Raise Failure."""
+        """Read a secret; the answer has its `size`, and no `end`. Raises Failure."""
         header = {"username": record.username, "services": _spellings_of(record)}
         usable = None if variables is None else self._usable(variables)
         try:
@@ -115,7 +115,7 @@ class AdoptedSecrets:
         return f"`{shlex.join(words)}` chooses the `keyring` program that is on PATH now"
 
     def command(self, record: Record) -> list[str]:
-        """Return the command that reads it at the user's terminal. Raise Failure."""
+        """Return the command that reads it at the user's terminal. Raises Failure."""
         if record.username.startswith("-"):
             raise Failure(
                 "refused", "No `keyring` program can be asked for a name that begins with `-`."

@@ -60,7 +60,7 @@ class Changes:
         `limits` are the projects that it is visibly limited to. It replaces the entry of this service
         and user name with the same. `trust` are the marks of what its environment named.
 
-        Raise Failure: `no-vault` or `locked` if the vault is not open, `bad-request`, `read-only`,
+        Raises Failure: `no-vault` or `locked` if the vault is not open, `bad-request`, `read-only`,
         `vault`.
         """
         if lifetime is not None:
@@ -120,7 +120,7 @@ class Changes:
 
         With `adopt` it is read there, and `secret` is the variables for that, which may be empty.
 
-        Raise Failure: `refused` if a vault has one of this service and user name, since that would
+        Raises Failure: `refused` if a vault has one of this service and user name, since that would
         be lost or would answer again later; `busy`, `bad-request`.
         """
         if lifetime is not None:
@@ -162,7 +162,7 @@ class Changes:
     ) -> list[StoredRecord]:
         """Remove credentials and return them; if `limits` are given, the entry with just these.
 
-        Raise Failure: `bad-request`, `not-found`, `locked`, `read-only`, `vault`. Raise Ambiguous.
+        Raises Failure: `bad-request`, `not-found`, `locked`, `read-only`, `vault`. Raises Ambiguous.
         """
         if service is None and not every:
             raise Failure("bad-request", "A logout without a service needs `all`.")
@@ -207,7 +207,7 @@ class Changes:
     ) -> tuple[Record, Record | None]:
         """Store a recipe; return its record, and the credential or recipe that it replaced.
 
-        The `variables` of its command are sealed in the open vault of their provider. Raise Failure.
+        The `variables` of its command are sealed in the open vault of their provider. Raises Failure.
         """
         vaults = self._vaults
         async with vaults.changing:
@@ -238,7 +238,7 @@ class Changes:
         )
 
     async def store_chosen(self, entry: RecipeEntry, pin: Pin, variables: Variables | None) -> None:
-        """Store what a login chose for a recipe of config.toml; variables are sealed. Raise Failure."""
+        """Store what a login chose for a recipe of config.toml; variables are sealed. Raises Failure."""
         vaults, record = self._vaults, entry.record
         async with vaults.changing:
             sealed = None
@@ -277,7 +277,7 @@ class Changes:
         username: str | None,
         limits: Limits | Literal[False],
     ) -> list[StoredRecord]:
-        """Return the entries of a service that a logout is about. Raise Ambiguous."""
+        """Return the entries of a service that a logout is about. Raises Ambiguous."""
         if username is None:
             username = choose(service, (found.record for found in here))
         entries = [self._vaults.entry(found) for found in here if found.record.username == username]

@@ -111,7 +111,7 @@ class Tombstones:
         self._unwritten: dict[str, int] = {}
 
     def add(self, entries: Iterable[tuple[Record, Limits]]) -> None:
-        """Note entries that are gone, each with its limits. Raise OSError if only this agent knows it."""
+        """Note entries that are gone, each with its limits. Raises OSError if only this agent knows it."""
         held = self._read()
         for record, limits in entries:
             key = _entry_digest(record.service, record.username, limits)

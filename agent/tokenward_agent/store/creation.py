@@ -65,7 +65,7 @@ class Creation:
     ) -> None:
         """Create the vault of a provider with one slot, or add the slot to an open vault.
 
-        Raise Failure: `bad-request`, `locked`, `provider`, `read-only`, `vault`.
+        Raises Failure: `bad-request`, `locked`, `provider`, `read-only`, `vault`.
         """
         if kind not in SLOTS_OF[provider]:
             raise Failure(
@@ -183,7 +183,7 @@ class Creation:
         """Have the `disabled` vault open with this passphrase, and if `keep` also as before.
 
         Without `keep` it gets a new data key, so no copy of an earlier file opens what is stored
-        from now on. Return the vault. Raise Failure as `create`.
+        from now on. Return the vault. Raises Failure as `create`.
         """
         vault = self._vaults.each["disabled"]
         if not passphrase:
@@ -202,7 +202,7 @@ class Creation:
     async def remove_passphrase(self, session: Mapping[str, str]) -> Vault:
         """Replace the `disabled` vault's passphrase with a slot that opens by itself.
 
-        Return the vault. Raise Failure: `refused` if it has no passphrase, else as `create`.
+        Return the vault. Raises Failure: `refused` if it has no passphrase, else as `create`.
         """
         vault = self._vaults.each["disabled"]
         async with self._one["disabled"]:

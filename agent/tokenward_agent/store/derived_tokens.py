@@ -69,7 +69,7 @@ class IndexClocks:
     def record(self, service: str, now: int) -> int:
         """Note that the clock of a service's index shows *now*, in seconds since 1970.
 
-        Return the seconds by which it is ahead of the local clock; 0 is not kept. Raise Failure.
+        Return the seconds by which it is ahead of the local clock; 0 is not kept. Raises Failure.
         """
         ahead = now - self._clock.wall()
         if abs(ahead) > FARTHEST:
@@ -127,7 +127,7 @@ class DerivedTokens:
         """Derive a token from a secret; return None if the secret cannot be attenuated.
 
         The arguments are those of index_tokens.plan_derivation. Times are in seconds since 1970 by
-        the local clock, and the index's clock is so many seconds *ahead* of it. Raise
+        the local clock, and the index's clock is so many seconds *ahead* of it. Raises
         NotAttenuable, and KeyDestroyed if the secret's key was wiped.
         """
         if secret.sealed in self._not_attenuable:
@@ -147,7 +147,7 @@ class DerivedTokens:
             return Derived(kept, derivation, derivation.expires - ahead)
 
     def read_token(self, secret: SecretSource) -> IndexToken | None:
-        """Return what is visible of a secret, None if it is not an index's token. Raise KeyDestroyed."""
+        """Return what is visible of a secret, None if it is not an index's token. Raises KeyDestroyed."""
         with self._open(secret) as token:
             return token
 
@@ -161,7 +161,7 @@ class DerivedTokens:
             return _read(body, self._out)
 
     def admit(self, service: str, username: str, body: memoryview, now: int) -> Admission:
-        """Judge a plaintext secret in *body* that is to be stored. Raise NotAdmitted.
+        """Judge a plaintext secret in *body* that is to be stored. Raises NotAdmitted.
 
         Its times are judged by the index's clock if known; `now` is in seconds since 1970 by the
         local clock.
@@ -170,7 +170,7 @@ class DerivedTokens:
             return admit(service, username, body, self._raw, now + self.clocks.ahead(service))
 
     def is_same(self, body: memoryview, secret: SecretSource) -> bool:
-        """Tell whether *body* is a secret, if that is no longer than a token. Raise KeyDestroyed."""
+        """Tell whether *body* is a secret, if that is no longer than a token. Raises KeyDestroyed."""
         if len(body) != secret.size or secret.size > MAX_TOKEN:
             return False
         with self._wiping():
@@ -179,7 +179,7 @@ class DerivedTokens:
             return text == body
 
     def is_derived_from(self, body: memoryview, secret: SecretSource) -> bool:
-        """Tell whether *body* was derived from a secret. Raise KeyDestroyed."""
+        """Tell whether *body* was derived from a secret. Raises KeyDestroyed."""
         with self._open(secret) as token:
             other = None if token is None else _read(body, self._out)
             return (

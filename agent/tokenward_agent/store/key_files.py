@@ -49,7 +49,7 @@ class KeyFiles:
         self._state = state
 
     def read(self, kind: str, vault_id: str, key: memoryview) -> None:
-        """Read the key of a slot into `key`. Raise Failure."""
+        """Read the key of a slot into `key`. Raises Failure."""
         path = self._path(kind, vault_id)
         if kind == "dpapi" and sys.platform != "win32":
             raise Failure("provider", _FOREIGN)
@@ -69,7 +69,7 @@ class KeyFiles:
             raise Failure("provider", f"The key file {path} is not {KEY_SIZE} bytes long.")
 
     def write(self, kind: str, vault_id: str, key: memoryview) -> None:
-        """Write the key of a new slot, flushed to the disk. Raise Failure."""
+        """Write the key of a new slot, flushed to the disk. Raises Failure."""
         path = self._path(kind, vault_id)
         try:
             replace(path, _protect(key) if kind == "dpapi" else key)
@@ -123,7 +123,7 @@ class ServiceCredential:
 
     @contextlib.contextmanager
     def borrow(self) -> Iterator[memoryview]:
-        """Lend the passphrase, and wipe it after use. Raise Failure if it cannot be read."""
+        """Lend the passphrase, and wipe it after use. Raises Failure if it cannot be read."""
         try:
             file = open_plain(self._path)
         except OSError as error:

@@ -54,7 +54,7 @@ class KeyringProgram:
     def select(self, wanted: str | None = None) -> str:
         """Return the program to run: config.toml's, else `wanted`, else the remembered one.
 
-        Raise Failure with code `provider` if no program is known, or it must not run.
+        Raises Failure with code `provider` if no program is known, or it must not run.
         """
         path = self._configured() or wanted or self.chosen_program
         if path is None:
@@ -67,7 +67,7 @@ class KeyringProgram:
         return path
 
     def choose(self, wanted: str | None, header: Header | None) -> str:
-        """Remember the chosen program, if the vault names none or this one. Raise as `select`."""
+        """Remember the chosen program, if the vault names none or this one. Raises as `select`."""
         path = self.select(wanted)
         slot = header.slot("program") if header is not None else None
         if slot is not None and path not in {slot.params["program"], self._configured()}:
@@ -112,7 +112,7 @@ class KeyringProgram:
         seconds: float,
         session: Mapping[str, str],
     ) -> dict[str, Any]:
-        """Run it once, for a job of worker/program_jobs.py. Raise as `select`, or WorkerError."""
+        """Run it once, for a job of worker/program_jobs.py. Raises as `select`, or WorkerError."""
         asked = {**header, "program": self.select()}
         return await runner.run_job(
             self._arena, f"program-{doing}", asked, secret, into, seconds, session

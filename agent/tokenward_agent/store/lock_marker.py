@@ -35,7 +35,7 @@ class LockMarker:
         return self._unwritten or os.path.lexists(self._path)
 
     def create(self) -> None:
-        """Write the marker, on the disk on return. Raise Failure; this agent stays locked then."""
+        """Write the marker, on the disk on return. Raises Failure; this agent stays locked then."""
         try:
             files.replace(self._path, b"")  # a new file each time, which other agents notice
             self._known = self._identities()
@@ -67,7 +67,7 @@ class LockMarker:
             os.close(folder)
 
     def remove(self) -> None:
-        """End the lock. Raise Failure."""
+        """End the lock. Raises Failure."""
         self._unwritten = False
         if not self.is_present:  # a read-only file system refuses even to remove a missing file
             return

@@ -51,7 +51,7 @@ class Locking:
         """End a lock: open the vaults that open without the user, and those of the passphrase.
 
         If `attended`, a keyring may take the time to prompt the user; the other vault does not wait
-        for that. Return the vaults that are still not open. Raise Failure: `passphrase-needed` if
+        for that. Return the vaults that are still not open. Raises Failure: `passphrase-needed` if
         nothing opened and a passphrase would help, `wrong-passphrase`, `provider`, `vault`.
         """
         closings = self._vaults.closings

@@ -147,7 +147,7 @@ def find_account(
 ) -> list[StoredRecord]:
     """Return the entries of the account that answers, from the first of `places` that has one.
 
-    If no place answers, the only entry of the named user at the origins `beside` does. Raise
+    If no place answers, the only entry of the named user at the origins `beside` does. Raises
     Ambiguous.
     """
     for place in places:
@@ -172,7 +172,7 @@ def find_account(
 def choose(service: str, here: Iterable[Record]) -> str:
     """Return the user name of the account of `here` that answers if none is named.
 
-    Raise Ambiguous.
+    Raises Ambiguous.
     """
     names = sorted({record.username for record in here})
     if len(names) > 1 and TOKEN_USER not in names:
@@ -184,7 +184,7 @@ def choose_entry(entries: Sequence[Entry], wanted: tuple[str, ...]) -> Entry:
     """Return the entry of one account that answers for the projects `wanted`, () if none is known.
 
     It is the narrowest that covers them; without any, the only entry, or else the account-wide one.
-    Raise Ambiguous if no entry is it, or two are equally narrow.
+    Raises Ambiguous if no entry is it, or two are equally narrow.
     """
     if len(entries) == 1:
         return entries[0]
@@ -206,7 +206,7 @@ def choose_stored(
     entry_of: Callable[[StoredRecord], Entry],
     wanted: tuple[str, ...] = (),
 ) -> StoredRecord | None:
-    """Return the entry of an account that answers, None if there is none. Raise Ambiguous.
+    """Return the entry of an account that answers, None if there is none. Raises Ambiguous.
 
     `entry_of`, which may open a secret, is called only if there are several.
     """
@@ -265,7 +265,7 @@ class RecordSecret:
         self.size = len(self.sealed) - OVERHEAD
 
     def open_into(self, view: memoryview) -> None:
-        """Open it. Raise KeyDestroyed if the vault was closed or has another key by now."""
+        """Open it. Raises KeyDestroyed if the vault was closed or has another key by now."""
         try:
             self._vault.open_secret(self._record, view)
         except VaultError:

@@ -195,7 +195,7 @@ class MadeSecrets:
     async def read(self, record: Record, peer: object = None, *, attended: bool) -> Made:
         """Return what a record's command makes or keyring has; if `attended`, wait for its run.
 
-        Raise Failure: `making` if a run is needed and the caller does not wait; `asker` if the `peer`
+        Raises Failure: `making` if a run is needed and the caller does not wait; `asker` if the `peer`
         has to run it; `command`, `provider` and `not-found` if it failed; `locked`.
         """
         if self._is_locked():
@@ -221,7 +221,7 @@ class MadeSecrets:
             return made
 
     def _left_to(self, asker: Asker, record: Record) -> Failure:
-        """Return the failure that has a client run the command. Raise Failure if it must not."""
+        """Return the failure that has a client run the command. Raises Failure if it must not."""
         entry, name = self._entry(record), display(record.service)
         if not asker.pid:
             raise Failure(
@@ -243,7 +243,7 @@ class MadeSecrets:
         )
 
     def prepare(self, record: Record) -> Recipe:
-        """Return the recipe of a record for a run elsewhere, which `keep` ends. Raise Failure."""
+        """Return the recipe of a record for a run elsewhere, which `keep` ends. Raises Failure."""
         entry = self._entry(record)
         if is_adopted(record):
             return entry.recipe._replace(command=tuple(self._adopted.command(record)))
@@ -251,7 +251,7 @@ class MadeSecrets:
         return entry.recipe
 
     def keep(self, record: Record, secret: memoryview, end: int | None, peer: object) -> Made:
-        """Keep what a run of the `peer` made; `end` is in seconds since 1970. Raise Failure."""
+        """Keep what a run of the `peer` made; `end` is in seconds since 1970. Raises Failure."""
         asker = self._asker_for(record, peer)
         if asker is not None and not asker.pid:
             raise self._left_to(asker, record)
@@ -277,7 +277,7 @@ class MadeSecrets:
     async def make_first(
         self, record: Record, recipe: Recipe, variables: memoryview | None
     ) -> Made:
-        """Do the first run for a record that is not stored yet, unless one is held. Raise Failure."""
+        """Do the first run for a record that is not stored yet, unless one is held. Raises Failure."""
         held = self._kept.pop(record.login, None)
         if held is not None and self._has_left(held, RESERVE):
             return held
@@ -393,7 +393,7 @@ class MadeSecrets:
             return
 
     def _begin(self, record: Record) -> asyncio.Task[Made]:
-        """Begin a run. Raise Failure if the recipe rests, needs the user, or must not run."""
+        """Begin a run. Raises Failure if the recipe rests, needs the user, or must not run."""
         entry, login = self._entry(record), record.login
         if entry.recipe.attended == ALWAYS:
             raise Failure(
@@ -437,7 +437,7 @@ class MadeSecrets:
         self._resting[login] = _Rest(failure, failures, self._now().boot + seconds)
 
     async def _run_entry(self, entry: RecipeEntry, forgotten: int) -> Made:
-        """Run a command with its variables. Raise Failure."""
+        """Run a command with its variables. Raises Failure."""
         held = entry.variables
         if held is None:
             return await self._run(entry.record, entry.recipe, None, forgotten)
@@ -451,7 +451,7 @@ class MadeSecrets:
     async def _run(
         self, record: Record, recipe: Recipe, variables: memoryview | None, forgotten: int
     ) -> Made:
-        """Run a command, or read in a keyring, and seal what came. Raise Failure."""
+        """Run a command, or read in a keyring, and seal what came. Raises Failure."""
         async with self._turns[COMMAND if record.adopted is None else record.adopted.reader]:
             return await self._run_now(record, recipe, variables, forgotten)
 
@@ -494,7 +494,7 @@ class MadeSecrets:
             raise _failure_of(error, record, recipe) from None
 
     def seal(self, record: Record, recipe: Recipe, secret: memoryview, end: int | None) -> Made:
-        """Judge what a command made, and seal it. Raise Failure."""
+        """Judge what a command made, and seal it. Raises Failure."""
         now, service, username = self._now(), record.service, record.username
         try:
             admission = self._admit(service, username, secret, now.wall)
@@ -579,7 +579,7 @@ def _require_variables(entry: RecipeEntry) -> None:
 
 
 def pin_of(program: str) -> Pin:
-    """Return what a program is recognised by. Raise Failure."""
+    """Return what a program is recognised by. Raises Failure."""
     try:
         found = os.stat(program)
     except OSError as error:

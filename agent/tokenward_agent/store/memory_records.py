@@ -66,7 +66,7 @@ class KeptSecret:
         self.size = len(self.sealed) - OVERHEAD
 
     def open_into(self, view: memoryview) -> None:
-        """Open it. Raise KeyDestroyed after `forget`."""
+        """Open it. Raises KeyDestroyed after `forget`."""
         try:
             open_into(self._key, self.sealed, self._where, view)
         except Tampered:
@@ -97,7 +97,7 @@ class MemoryRecords:
         return seal(self._key, secret, _memory_context(service, username))
 
     def open_secret(self, record: Record, out: memoryview) -> int:
-        """Open a record's secret into *out* and return its size in bytes. Raise KeyDestroyed."""
+        """Open a record's secret into *out* and return its size in bytes. Raises KeyDestroyed."""
         place = _memory_context(record.service, record.username)
         try:
             return open_into(self._key, record.secret or b"", place, out)
@@ -111,7 +111,7 @@ class MemoryRecords:
         return len(others) < MOST and held + size <= MOST_BYTES
 
     def put(self, record: Record) -> None:
-        """Keep a record, replacing the former one. Raise ValueError if a vault would refuse it."""
+        """Keep a record, replacing the former one. Raises ValueError if a vault would refuse it."""
         check(record)
         self._records[record.key] = record
 

@@ -55,7 +55,7 @@ class OwnCredential:
         return Failure("not-found", f"The run's own credential is not for {service}.")
 
     def open_secret(self, _record: Record, out: memoryview) -> int:
-        """Open the secret into *out* and return its size in bytes. Raise KeyDestroyed after a lock."""
+        """Open the secret into *out* and return its size in bytes. Raises KeyDestroyed after a lock."""
         self._kept.open_into(out)
         return self._kept.size
 

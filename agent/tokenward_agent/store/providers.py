@@ -88,7 +88,7 @@ class ProviderChoice:
     ) -> tuple[str, str | None]:
         """Return the provider, and a sentence that says why if it is a fallback.
 
-        Raise Failure with code `provider` if the named one cannot be used.
+        Raises Failure with code `provider` if the named one cannot be used.
         """
         if named == "disabled":
             return named, None

@@ -129,7 +129,7 @@ class RecipeRecords:
         return self._of_config.get(_record(service, username, 0, "").key)
 
     def choose(self, entry: RecipeEntry, pin: Pin, variables: SealedVariables | None) -> None:
-        """Store what a login chose for a recipe of config.toml. Raise Failure."""
+        """Store what a login chose for a recipe of config.toml. Raises Failure."""
         chosen = Chosen(_name_of(entry.record), pin, variables)
         held = {k: each for k, each in self._chosen.items() if k in self._of_config}
         self._write(self._stored, {**held, entry.record.key: chosen})
@@ -164,7 +164,7 @@ class RecipeRecords:
         variables: SealedVariables | None,
         trust: tuple[bytes, ...] = (),
     ) -> RecipeEntry:
-        """Store a recipe, replacing the former one of the account. Raise Failure."""
+        """Store a recipe, replacing the former one of the account. Raises Failure."""
         record = _record(service, username, created, os.urandom(8).hex(), trust)
         entry = RecipeEntry(record, recipe, pin, variables)
         if record.key not in self._stored and len(self._stored) >= MOST:
@@ -175,7 +175,7 @@ class RecipeRecords:
         return entry
 
     def remove(self, records: Iterable[Record]) -> None:
-        """Remove recipes. Raise Failure."""
+        """Remove recipes. Raises Failure."""
         gone = {record.key for record in records if record.key in self._stored}
         if gone:
             left = {key: entry for key, entry in self._stored.items() if key not in gone}

@@ -39,7 +39,7 @@ async def restore_previous(
 ) -> Restoration:
     """Replace a provider's vault with its previous generation.
 
-    Raise Failure: `refused` if the vault can be read and `anyway` is false; `vault` if there is
+    Raises Failure: `refused` if the vault can be read and `anyway` is false; `vault` if there is
     no previous generation; `read-only`, `busy`.
     """
     vault = vaults.each[VAULT_OF[provider]]

@@ -38,7 +38,7 @@ class Variables(NamedTuple):
 
 
 def read_variables(provider: str | None, block: memoryview) -> Variables:
-    """Return what is in a block. Raise Failure; no value becomes an object."""
+    """Return what is in a block. Raises Failure; no value becomes an object."""
     if provider is None:
         raise Failure("bad-request", "Variables of a command need the `provider` that seals them.")
     if len(block) > MOST_ENVIRONMENT:
@@ -76,7 +76,7 @@ def open_variables(
     record: Record,
     out: memoryview,
 ) -> int:
-    """Open a block into *out*; return its size in bytes. Raise Failure: `locked`, `command`."""
+    """Open a block into *out*; return its size in bytes. Raises Failure: `locked`, `command`."""
     vault = holders.get(held.provider)
     name = display(record.service)
     if vault is None or vault.state != "open":

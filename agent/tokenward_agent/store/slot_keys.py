@@ -74,7 +74,7 @@ class SlotKeys:
         passphrase: memoryview | None = None,
         seconds: float = UNATTENDED_SECONDS,
     ) -> memoryview:
-        """Return a block with the key of `slot`. Raise Failure: `passphrase-needed`, `provider`."""
+        """Return a block with the key of `slot`. Raises Failure: `passphrase-needed`, `provider`."""
         if slot.kind == "passphrase" and passphrase is None and not self.credential.is_present:
             raise Failure("passphrase-needed", "The vault needs its passphrase.", "`auth unlock`")
         key = self._arena.allocate(KEY_SIZE)
@@ -102,7 +102,7 @@ class SlotKeys:
         passphrase: memoryview | None = None,
         program: str | None = None,
     ) -> tuple[dict[str, Param], memoryview]:
-        """Make and store the key of a new slot; return parameters and key. Raise as `get`."""
+        """Make and store the key of a new slot; return parameters and key. Raises as `get`."""
         params: dict[str, Param] = {}
         if kind == "passphrase":
             if not passphrase:
@@ -147,7 +147,7 @@ class SlotKeys:
         session: Mapping[str, str],
         seconds: float = UNATTENDED_SECONDS,
     ) -> None:
-        """Remove the key of a slot from the keyring that has it. Raise Failure, `provider`."""
+        """Remove the key of a slot from the keyring that has it. Raises Failure, `provider`."""
         self._require_ours(slot, vault_id)
         await self._ask_keyring("delete", slot.kind, vault_id, session, None, seconds)
 

@@ -115,7 +115,7 @@ class Vaults:
         """Return the entries of the account that answers: those in memory, else of the open vaults.
 
         The first of `places` with an entry decides; else the only service of this user at the
-        origins `beside` answers. Raise Ambiguous.
+        origins `beside` answers. Raises Ambiguous.
         """
         self.drop_expired()
         holders = [(each, self._indexes[each.provider]) for each in self._holders(provider)]
@@ -199,7 +199,7 @@ class Vaults:
         return Failure("not-found", what, "`auth login`")
 
     async def save(self, vault: Vault, change: Change, wall: int) -> None:
-        """Save a vault's visible records, changed; `changing` must be held. Raise as `change`."""
+        """Save a vault's visible records, changed; `changing` must be held. Raises as `change`."""
         hidden = dict(self._hidden[vault.provider])
 
         def visible(held: dict[Key, Record]) -> dict[Key, Record]:
@@ -214,7 +214,7 @@ class Vaults:
     ) -> None:
         """Have a thread read or write a vault, and adopt the result.
 
-        `changing` must be held; `gone` are hidden keys that the work removes. Raise what the work
+        `changing` must be held; `gone` are hidden keys that the work removes. Raises what the work
         raises; a VaultError as a Failure.
         """
         before, closings = vault.records, self.closings
@@ -257,7 +257,7 @@ class Vaults:
             self._indexes[vault.provider].drop(record.key)
 
     def keep_in_memory(self, record: Record) -> None:
-        """Keep a record in memory only, replacing the former one. Raise ValueError."""
+        """Keep a record in memory only, replacing the former one. Raises ValueError."""
         self.memory.put(record)
         self._indexes[MEMORY].put(record)
         self._first_end = Now(0, 0, "")

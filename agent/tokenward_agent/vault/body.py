@@ -58,7 +58,7 @@ def key_context(vault_id: str, name: str, first: int) -> bytes:
 
 
 def anchor_from_values(values: object) -> AuditAnchor:
-    """Return the chain in *values*, as read from a vault. Raise ValueError."""
+    """Return the chain in *values*, as read from a vault. Raises ValueError."""
     if not isinstance(values, list) or len(values) != len(AuditAnchor._fields):
         raise ValueError("a chain is not an array of seven")
     name, log, first, key, lines, file, mac = values
@@ -117,7 +117,7 @@ def to_values(body: Body, version: int) -> dict[str, object]:
 
 
 def from_values(values: Any, version: int) -> Body:
-    """Return the body in *values*, read from a file of *version*. Raise ValueError."""
+    """Return the body in *values*, read from a file of *version*. Raises ValueError."""
     keys = {"records", "chains"} if version > 2 else {"records"}
     if not isinstance(values, dict) or values.keys() != keys:
         raise ValueError("a field is missing or unknown")

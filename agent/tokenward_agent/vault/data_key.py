@@ -38,7 +38,7 @@ class DataKey:
 
     @contextlib.contextmanager
     def use(self, epoch: int | None = None) -> Iterator[memoryview]:
-        """Lend the key. Raise VaultError, `locked`, if it is not held, or wiped since *epoch*."""
+        """Lend the key. Raises VaultError, `locked`, if it is not held, or wiped since *epoch*."""
         with self._lock:
             if not self.held or epoch not in (None, self.epoch):
                 raise self.closed_error()
@@ -46,7 +46,7 @@ class DataKey:
 
     @contextlib.contextmanager
     def fill(self) -> Iterator[memoryview]:
-        """Lend the view to fill it; wipe it if that fails. Raise ValueError if a key is held."""
+        """Lend the view to fill it; wipe it if that fails. Raises ValueError if a key is held."""
         with self._lock:
             if self.held:
                 raise ValueError("a key is held")

@@ -50,12 +50,12 @@ class EncryptedVault(NamedTuple):
     path: str
 
     def body(self, data_key: Buffer) -> Body:
-        """Open the body. Raise VaultError if the key is wrong or the file was changed."""
+        """Open the body. Raises VaultError if the key is wrong or the file was changed."""
         return parse_body(self.data, self.head, data_key, self.path)
 
 
 def read_head(storage: Storage, provider: str) -> Head | None:
-    """Read the head of *provider*'s vault; None if no generation exists. Raise VaultError."""
+    """Read the head of *provider*'s vault; None if no generation exists. Raises VaultError."""
     data = storage.read(HEAD_BYTES)
     if data is not None:
         return parse_head_of(data, storage.path, provider)
@@ -68,7 +68,7 @@ def read_head(storage: Storage, provider: str) -> Head | None:
 
 
 def read_vault(storage: Storage, provider: str) -> EncryptedVault:
-    """Read *provider*'s whole vault. Raise VaultError, also if the file does not exist."""
+    """Read *provider*'s whole vault. Raises VaultError, also if the file does not exist."""
     data = storage.read(FILE_BYTES + 1)
     if data is None:
         raise VaultError("vault", f"{storage.path} does not exist.")
@@ -78,7 +78,7 @@ def read_vault(storage: Storage, provider: str) -> EncryptedVault:
 
 
 def parse_head_of(data: Buffer, path: str, provider: str) -> Head:
-    """Parse a head and check its provider. Raise VaultError."""
+    """Parse a head and check its provider. Raises VaultError."""
     head = parse_head(data, path)
     if head.header.provider != provider:
         raise damaged_error(
@@ -111,7 +111,7 @@ class VaultSaver:
     ) -> Prepared:
         """Apply *change* to the newest generation, which may be newer than *known*, and write it.
 
-        If *change* fills *new_key*, the file is sealed under that. Raise VaultError (`locked` if
+        If *change* fills *new_key*, the file is sealed under that. Raises VaultError (`locked` if
         the vault was closed since *known*), ValueError for a record that a vault may not hold, and
         what *change* raises; then nothing was written.
         """
@@ -135,12 +135,12 @@ class VaultSaver:
         return Prepared(known.epoch, new, nonce, after, new_key)
 
     def is_newest(self, known: Prepared) -> bool:
-        """Tell whether the file is the known one. Raise VaultError."""
+        """Tell whether the file is the known one. Raises VaultError."""
         head = read_head(self._storage, self._provider)
         return head is not None and (head.header, head.nonce) == (known.header, known.nonce)
 
     def read_newest(self, known: Prepared) -> Prepared:
-        """Return the generation on the disk, or *known* if it is that. Raise VaultError."""
+        """Return the generation on the disk, or *known* if it is that. Raises VaultError."""
         path = self._storage.path
         if self.is_newest(known):
             return known

@@ -28,7 +28,7 @@ class Folder:
     """The directory `path`, open."""
 
     def __init__(self, path: str) -> None:
-        """Open it. Raise VaultError."""
+        """Open it. Raises VaultError."""
         self.path = path
         with explaining("open", path):
             _check(os.lstat(path), path, stat.S_ISDIR, "a directory", "700")
@@ -45,33 +45,33 @@ class Folder:
             os.close(self._folder)
 
     def open(self, name: str, flags: int) -> int:
-        """Open a file in it; a new one is closed to other users. Raise OSError."""
+        """Open a file in it; a new one is closed to other users. Raises OSError."""
         return os.open(name, flags | SAFE, 0o600, dir_fd=self._folder)
 
     def check(self, file: int, path: str) -> os.stat_result:
-        """Return the status of an open file. Raise VaultError unless it is plain and the user's."""
+        """Return the status of an open file. Raises VaultError unless it is plain and the user's."""
         found = os.fstat(file)
         _check(found, path, stat.S_ISREG, "a plain file", "600")
         return found
 
     def lock(self, file: int) -> None:
-        """Lock an open file until it is closed. Raise BlockingIOError if another process has it."""
+        """Lock an open file until it is closed. Raises BlockingIOError if another process has it."""
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def names(self) -> list[str]:
-        """Return the names of all files in it. Raise OSError."""
+        """Return the names of all files in it. Raises OSError."""
         return os.listdir(self._folder)
 
     def rename(self, source: str, target: str) -> None:
-        """Rename a file, replacing the target. Raise OSError."""
+        """Rename a file, replacing the target. Raises OSError."""
         os.rename(source, target, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def link(self, name: str, second: str) -> None:
-        """Give a file a second name. Raise OSError."""
+        """Give a file a second name. Raises OSError."""
         os.link(name, second, src_dir_fd=self._folder, dst_dir_fd=self._folder)
 
     def remove(self, name: str) -> None:
-        """Remove a file if it exists. Raise OSError."""
+        """Remove a file if it exists. Raises OSError."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=self._folder)
 
@@ -86,7 +86,7 @@ class Folder:
                 os.close(file)
 
     def sync(self) -> None:
-        """Flush the directory to the disk. Raise OSError."""
+        """Flush the directory to the disk. Raises OSError."""
         try:
             sync(self._folder)
         except OSError as error:
@@ -95,7 +95,7 @@ class Folder:
 
 
 def sync(file: int) -> None:
-    """Flush an open file to the disk. Raise OSError."""
+    """Flush an open file to the disk. Raises OSError."""
     full = getattr(fcntl, "F_FULLFSYNC", None)  # macOS: fsync stops at the disk's own cache
     if full is not None:
         try:

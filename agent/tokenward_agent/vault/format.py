@@ -84,7 +84,7 @@ def new_vault_id() -> str:
 
 
 def serialise(header: Header, body: Body, data_key: Buffer) -> bytes:
-    """Return the bytes of a vault's file. Raise VaultError if it would be too large to read."""
+    """Return the bytes of a vault's file. Raises VaultError if it would be too large to read."""
     packed = _pack(
         {
             "vault": header.vault_id,
@@ -134,7 +134,7 @@ def parse_head(data: Buffer, path: str) -> Head:
 
 
 def parse_body(data: Buffer, head: Head, data_key: Buffer, path: str) -> Body:
-    """Open the body of a whole file. Raise VaultError for another key or any changed byte."""
+    """Open the body of a whole file. Raises VaultError for another key or any changed byte."""
     view = memoryview(data)
     try:
         listing = open_listing(data_key, view[head.size :], bytes(view[: head.size]))

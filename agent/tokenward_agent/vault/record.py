@@ -63,7 +63,7 @@ class Lifetime(NamedTuple):
 
     @classmethod
     def beginning(cls, now: Now, seconds: int) -> Self:
-        """Return the lifetime that ends in 1 to LONGEST *seconds* from *now*. Raise ValueError."""
+        """Return the lifetime that ends in 1 to LONGEST *seconds* from *now*. Raises ValueError."""
         if not 1 <= seconds <= LONGEST:
             raise ValueError("a lifetime lasts from one second to a hundred years")
         return cls(now.wall + seconds, now.boot_id, now.boot + seconds)
@@ -151,7 +151,7 @@ def secret_context(vault_id: str, service: str, username: str) -> bytes:
 
 
 def from_values(values: object, fields: int = len(Record._fields)) -> Record:
-    """Return the record in *values*, as read from a vault. Raise ValueError.
+    """Return the record in *values*, as read from a vault. Raises ValueError.
 
     *fields* is the number of fields in the vault's version; later versions appended some.
     """

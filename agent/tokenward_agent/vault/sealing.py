@@ -70,7 +70,7 @@ def seal(key: Buffer, plaintext: Buffer, aad: bytes) -> bytes:
 def open_into(key: Buffer, sealed: Buffer, aad: bytes, out: memoryview) -> int:
     """Open *sealed* into the start of *out* and return the number of bytes written.
 
-    Raise Tampered, with *out* wiped, if it does not open; ValueError if *out* is too small.
+    Raises Tampered, with *out* wiped, if it does not open; ValueError if *out* is too small.
     """
     size = len(sealed) - OVERHEAD
     if size < 0:
@@ -87,7 +87,7 @@ def open_into(key: Buffer, sealed: Buffer, aad: bytes, out: memoryview) -> int:
 
 
 def open_listing(key: Buffer, sealed: Buffer, aad: bytes) -> bytes:
-    """Open what is private but not secret, such as the listing of a vault. Raise Tampered."""
+    """Open what is private but not secret, such as the listing of a vault. Raises Tampered."""
     out = bytearray(max(0, len(sealed) - OVERHEAD))
     open_into(key, sealed, aad, memoryview(out))
     return bytes(out)
@@ -117,7 +117,7 @@ def _alike(size: int) -> int:
 
 
 def fill_random(view: memoryview) -> None:
-    """Fill *view* with random bytes, straight from the system. Raise OSError."""
+    """Fill *view* with random bytes, straight from the system. Raises OSError."""
     if sys.platform == "win32":
         from tokenward_agent.windows import memory
 

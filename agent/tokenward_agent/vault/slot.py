@@ -55,13 +55,13 @@ class Slot(NamedTuple):
 def wrap(
     kind: str, params: Mapping[str, Param], slot_key: Buffer, data_key: Buffer, vault_id: str
 ) -> Slot:
-    """Return a slot that opens to *data_key* with *slot_key*. Raise ValueError."""
+    """Return a slot that opens to *data_key* with *slot_key*. Raises ValueError."""
     checked = check_params(kind, dict(params))
     return Slot(kind, checked, seal(slot_key, data_key, _context(kind, checked, vault_id)))
 
 
 def unwrap_into(slot: Slot, slot_key: Buffer, vault_id: str, out: memoryview) -> None:
-    """Open a slot into *out*, 32 bytes. Raise WrongKey, with *out* wiped."""
+    """Open a slot into *out*, 32 bytes. Raises WrongKey, with *out* wiped."""
     try:
         open_into(slot_key, slot.wrapped, _context(slot.kind, slot.params, vault_id), out)
     except Tampered:
@@ -74,7 +74,7 @@ def to_values(slot: Slot) -> dict[str, Param]:
 
 
 def from_values(values: object) -> Slot:
-    """Return the slot in *values*, as read from a vault. Raise ValueError."""
+    """Return the slot in *values*, as read from a vault. Raises ValueError."""
     if not isinstance(values, dict):
         raise ValueError("a slot is not a map")  # noqa: TRY004 - what a file says, not what we passed
     params: dict[Any, Any] = dict(values)
@@ -88,7 +88,7 @@ def from_values(values: object) -> Slot:
 
 
 def check_params(kind: str, params: dict[str, Any]) -> dict[str, Param]:
-    """Return the parameters of a slot in their order. Raise ValueError, which quotes no value."""
+    """Return the parameters of a slot in their order. Raises ValueError, which quotes no value."""
     names = PARAMETERS.get(kind)
     if names is None:
         raise ValueError("a slot is of an unknown kind")

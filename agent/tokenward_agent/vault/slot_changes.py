@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def add_slot(
     vault: Vault, kind: str, params: Mapping[str, Param], slot_key: Buffer, now: int
 ) -> Prepared:
-    """Add a slot, in place of one of its kind; the data key stays. Raise as `Vault.save`."""
+    """Add a slot, in place of one of its kind; the data key stays. Raises as `Vault.save`."""
 
     def with_slot(header: Header, body: Body) -> tuple[Header, Body]:
         others = tuple(slot for slot in header.slots if slot.kind != kind)
@@ -44,7 +44,7 @@ def rekey(
 
     *new_key* (32 bytes) is filled here; `adopt` copies and wipes it; it is wiped if this raises.
     *scratch* (64 KiB) holds one secret at a time while it is sealed anew, and is wiped. To keep a
-    slot whose key is not known, use `add_slot`, which keeps the data key. Raise as `Vault.save`.
+    slot whose key is not known, use `add_slot`, which keeps the data key. Raises as `Vault.save`.
     """
 
     def with_new_key(header: Header, body: Body) -> tuple[Header, Body]:

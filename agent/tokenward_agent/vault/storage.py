@@ -54,7 +54,7 @@ class Storage:
         return f"Storage({self.path!r})"
 
     def read(self, most: int) -> bytes | None:
-        """Return the file's first *most* bytes, None if it does not exist. Raise VaultError."""
+        """Return the file's first *most* bytes, None if it does not exist. Raises VaultError."""
         return self._read(self.name, most)
 
     def read_previous(self, most: int) -> bytes | None:
@@ -69,7 +69,7 @@ class Storage:
     def lock(self) -> Iterator[Writer]:
         """Hold the file's lock against all processes; create the directory if it is missing.
 
-        Raise VaultError if it cannot be written, or with code `busy` after PATIENCE seconds.
+        Raises VaultError if it cannot be written, or with code `busy` after PATIENCE seconds.
         """
         with explaining("write", self.path):
             make_private(self.directory)
@@ -146,7 +146,7 @@ class Writer:
         """Replace the file with *data*, flushed to the disk.
 
         *keep_previous* True keeps the present generation as the previous one; False removes
-        previous and damaged ones; None leaves them as they are. Raise VaultError: the file is then
+        previous and damaged ones; None leaves them as they are. Raises VaultError: the file is then
         as before, or, if only the last fsync of the directory failed, the new one, and the sentence
         says so.
         """
@@ -169,7 +169,7 @@ class Writer:
     def restore(self, kept: str) -> None:
         """Put the previous generation in the file's place; keep the file, closed, as *kept*.
 
-        *kept* is the file's name with ".damaged-" and more. Raise VaultError. An interruption
+        *kept* is the file's name with ".damaged-" and more. Raises VaultError. An interruption
         leaves a missing file with its previous generation; calling this again completes it.
         """
         with explaining("write", self._path):

@@ -87,7 +87,7 @@ class Vault:
         self._used[record.key] = wall
 
     def seal(self, service: str, username: str, secret: Buffer) -> bytes:
-        """Seal a secret for a record. Raise VaultError with code `locked` if not open.
+        """Seal a secret for a record. Raises VaultError with code `locked` if not open.
 
         Call it inside a change, or after the last `adopt`: that may have brought a new key.
         """
@@ -97,7 +97,7 @@ class Vault:
     def open_secret(self, record: Record, out: memoryview) -> int:
         """Open a record's secret into *out* and return its size in bytes.
 
-        Raise VaultError: `locked` if not open, `vault` if the secret does not open.
+        Raises VaultError: `locked` if not open, `vault` if the secret does not open.
         """
         if record.secret is None:
             raise ValueError("an adopted credential has no secret in the vault")
@@ -105,7 +105,7 @@ class Vault:
         return self._open(record.secret, place, out, f"the secret of {record.service}")
 
     def open_chain(self, entry: AuditAnchor, out: memoryview) -> int:
-        """Open the key of a chain into *out*; return its size. Raise as `open_secret`."""
+        """Open the key of a chain into *out*; return its size. Raises as `open_secret`."""
         place = key_context(self._id(), entry.name, entry.first)
         return self._open(entry.key, place, out, f"the key of the chain {entry.name}")
 
@@ -117,7 +117,7 @@ class Vault:
             raise damaged_error(self.storage.path, f"{what} does not open") from None
 
     def wrap_key(self, kind: str, params: Mapping[str, Param], slot_key: Buffer) -> Slot:
-        """Return a slot that opens to the data key. Raise VaultError with code `locked`."""
+        """Return a slot that opens to the data key. Raises VaultError with code `locked`."""
         with self._key.use() as key:
             return wrap(kind, params, slot_key, key, self._id())
 
@@ -165,7 +165,7 @@ class Vault:
     ) -> Prepared:
         """Create the vault with one slot; *vault_id* if the slot's key is stored under it already.
 
-        Raise VaultError if the file exists or cannot be written.
+        Raises VaultError if the file exists or cannot be written.
         """
         epoch, vault_id = self._key.epoch, vault_id or new_vault_id()
         with self.storage.lock() as writer:
@@ -191,7 +191,7 @@ class Vault:
     def open(self, kind: str, slot_key: Buffer) -> Prepared:
         """Open a closed vault by its slot of this kind.
 
-        Raise WrongKey, or VaultError if there is no such slot or the file cannot be read; then the
+        Raises WrongKey, or VaultError if there is no such slot or the file cannot be read; then the
         data key is wiped.
         """
         epoch = self._key.epoch
@@ -213,7 +213,7 @@ class Vault:
         """Apply *change* to the records and save them; *now* is the wall time in seconds.
 
         *change* gets its own dict, and returns that or another; it may be called again with the
-        records of another agent. If it raises, nothing is written. Raise VaultError, and ValueError
+        records of another agent. If it raises, nothing is written. Raises VaultError, and ValueError
         for a record that a vault may not hold.
         """
         return self.write(
@@ -235,11 +235,11 @@ class Vault:
         return self._saver.save(known, vouching, now, new_key)
 
     def is_newest(self) -> bool:
-        """Tell whether the file is as last read or written. Raise VaultError."""
+        """Tell whether the file is as last read or written. Raises VaultError."""
         return self._saver.is_newest(self._current())
 
     def reread(self) -> Prepared:
-        """Read what another agent saved since, for `adopt`. Raise VaultError."""
+        """Read what another agent saved since, for `adopt`. Raises VaultError."""
         return self._saver.read_newest(self._current())
 
     def _current(self) -> Prepared:

@@ -34,7 +34,7 @@ class WindowsFolder:
     """The directory `path`, held open."""
 
     def __init__(self, path: str) -> None:
-        """Open it. Raise VaultError."""
+        """Open it. Raises VaultError."""
         self.path = path
         with explaining("open", path):
             found = os.lstat(path)
@@ -49,37 +49,37 @@ class WindowsFolder:
         calls.close_handle(self._folder)
 
     def open(self, name: str, flags: int) -> int:
-        """Open a file in it. Raise OSError."""
+        """Open a file in it. Raises OSError."""
         return open_file(self._of(name), flags)
 
     def check(self, file: int, path: str) -> os.stat_result:
-        """Return the status of an open file. Raise VaultError unless it is plain."""
+        """Return the status of an open file. Raises VaultError unless it is plain."""
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode):
             raise VaultError("vault", f"{path} is not a plain file.", "move it out of the way")
         return found
 
     def lock(self, file: int) -> None:
-        """Lock an open file until it is closed. Raise BlockingIOError if another process has it."""
+        """Lock an open file until it is closed. Raises BlockingIOError if another process has it."""
         try:
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         except PermissionError:
             raise BlockingIOError from None
 
     def names(self) -> list[str]:
-        """Return the names of all files in it. Raise OSError."""
+        """Return the names of all files in it. Raises OSError."""
         return os.listdir(self.path)
 
     def rename(self, source: str, target: str) -> None:
-        """Rename a file, replacing the target; on the disk when it returns. Raise OSError."""
+        """Rename a file, replacing the target; on the disk when it returns. Raises OSError."""
         _patiently(lambda: calls.move_file(self._of(source), self._of(target)))
 
     def link(self, name: str, second: str) -> None:
-        """Give a file a second name. Raise OSError."""
+        """Give a file a second name. Raises OSError."""
         os.link(self._of(name), self._of(second))
 
     def remove(self, name: str) -> None:
-        """Remove a file if it exists. Raise OSError."""
+        """Remove a file if it exists. Raises OSError."""
         with contextlib.suppress(FileNotFoundError):
             _patiently(lambda: os.unlink(self._of(name)))
 
@@ -94,7 +94,7 @@ class WindowsFolder:
 
 
 def sync(file: int) -> None:
-    """Flush an open file to the disk. Raise OSError."""
+    """Flush an open file to the disk. Raises OSError."""
     os.fsync(file)
 
 

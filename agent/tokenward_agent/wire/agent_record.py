@@ -45,7 +45,7 @@ class AgentRecord:
     """The record of the agent of one credentials directory, whose state folder is `folder`."""
 
     def __init__(self, folder: str) -> None:
-        """Lock it. Raise AlreadyRunning if another agent of this host has it, ListenAddressError."""
+        """Lock it. Raises AlreadyRunning if another agent of this host has it, ListenAddressError."""
         self._folder = folder
         self.path = os.path.join(folder, host_record_name())
         self._file: int | None = None
@@ -92,7 +92,7 @@ class Claim:
         self._file: int | None = None
 
     def take(self) -> None:
-        """Lock the directory if it exists and is writable. Raise ListenAddressError if an agent has it."""
+        """Lock the directory if it exists and is writable. Raises ListenAddressError if an agent has it."""
         if self._file is not None:
             return
         with contextlib.suppress(OSError):
@@ -127,7 +127,7 @@ def host_record_name() -> str:
 
 
 def _lock(path: str) -> int:
-    """Return the locked file. Raise BlockingIOError if another process has the lock, or OSError."""
+    """Return the locked file. Raises BlockingIOError if another process has the lock, or OSError."""
     while True:
         file = _open(path)
         try:

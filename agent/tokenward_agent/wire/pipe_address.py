@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def address(_state: str, directory: str, ordinary: str) -> str:
-    """Return the default address of the agent of a credentials directory. Raise ListenAddressError."""
+    """Return the default address of the agent of a credentials directory. Raises ListenAddressError."""
     try:
         return places.pipe_name(own_sid(), directory, ordinary)
     except OSError as error:
@@ -40,7 +40,7 @@ def address(_state: str, directory: str, ordinary: str) -> str:
 
 
 def own_directory(path: str) -> str:
-    """Create `path` if it is missing; return it. Raise ListenAddressError if it is not a directory.
+    """Create `path` if it is missing; return it. Raises ListenAddressError if it is not a directory.
 
     A link is refused, too. The folder above, the user's own, decides who may open it.
     """
@@ -63,7 +63,7 @@ class PipeAddress:
     def __init__(self, path: str, *_others: object) -> None:
         """Take the name; no service manager hands pipes over, and no variable names another one.
 
-        Raise AlreadyRunning if another agent holds the address, ListenAddressError if it cannot be
+        Raises AlreadyRunning if another agent holds the address, ListenAddressError if it cannot be
         used.
         """
         self.path = path

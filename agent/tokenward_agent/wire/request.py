@@ -87,7 +87,7 @@ class BadRequest(RemoteError):  # noqa: N818 - it is refused; whose fault it is,
 
 
 def read_request(header: memoryview, body: int) -> Request:
-    """Read a header in place, whose frame has `body` bytes of body. Raise BadRequest."""
+    """Read a header in place, whose frame has `body` bytes of body. Raises BadRequest."""
     reader = Reader(header)
     found: dict[str, str | int | bool] = {}
     try:

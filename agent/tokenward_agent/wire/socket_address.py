@@ -38,7 +38,7 @@ from tokenward_protocol import places
 def address(state: str, directory: str, ordinary: str) -> str:
     """Return the default address of the agent of a credentials directory.
 
-    `state` is the user's state directory. Raise ListenAddressError if no place for a socket is usable.
+    `state` is the user's state directory. Raises ListenAddressError if no place for a socket is usable.
     """
     return f"{runtime_directory(state)}/{places.socket_name(directory, ordinary)}"
 
@@ -46,7 +46,7 @@ def address(state: str, directory: str, ordinary: str) -> str:
 def runtime_directory(state: str) -> str:
     """Return the first usable runtime directory, made if necessary.
 
-    Directories that exist come first. Raise ListenAddressError if not even the last one, in the state
+    Directories that exist come first. Raises ListenAddressError if not even the last one, in the state
     directory, is usable.
     """
     temp = None
@@ -70,7 +70,7 @@ def runtime_directory(state: str) -> str:
 def own_directory(path: str) -> str:
     """Create `path` with mode 0700 if it is missing; return it.
 
-    Raise ListenAddressError if it is a link, not a directory, another user's, or open to other users.
+    Raises ListenAddressError if it is a link, not a directory, another user's, or open to other users.
     """
     try:
         os.mkdir(path, 0o700)
@@ -104,7 +104,7 @@ class SocketAddress:
     ) -> None:
         """Lock the address `path`, and bind there unless a listener was `handed` over.
 
-        `state` is the state folder of the `directory` to serve, for its record. Raise
+        `state` is the state folder of the `directory` to serve, for its record. Raises
         AlreadyRunning if another agent holds the address or serves the directory,
         ListenAddressError if the address cannot be used.
         """
@@ -165,7 +165,7 @@ class SocketAddress:
             self._record.release()
 
     def claim(self) -> None:
-        """Claim the credentials directory once it exists. Raise ListenAddressError if another agent has."""
+        """Claim the credentials directory once it exists. Raises ListenAddressError if another agent has."""
         if self._claim is not None:
             self._claim.take()
 
@@ -208,7 +208,7 @@ def _lock(path: str) -> int:
 
 
 def remove_dead_socket(path: str) -> None:
-    """Remove a socket without a listener. Raise ListenAddressError, AlreadyRunning or OSError."""
+    """Remove a socket without a listener. Raises ListenAddressError, AlreadyRunning or OSError."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -231,7 +231,7 @@ class SharedAddress:
     """A bound socket at `path`; `release` removes it."""
 
     def __init__(self, path: str, *, for_others: bool) -> None:
-        """Bind the socket. Raise ListenAddressError if that is impossible."""
+        """Bind the socket. Raises ListenAddressError if that is impossible."""
         self.path = path
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         umask = os.umask(0o111 if for_others else 0o177)

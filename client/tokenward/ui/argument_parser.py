@@ -47,7 +47,7 @@ class _Once(argparse.Action):
         values: object,
         option_string: str | None = None,
     ) -> None:
-        """Store a value. Raise an error if there is one already."""
+        """Store a value. Raises an error if there is one already."""
         given = vars(namespace).setdefault(_GIVEN, set())
         if option_string is not None and self.dest in given:
             parser.error(f"argument {option_string}: is given twice")
