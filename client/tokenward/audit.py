@@ -141,9 +141,8 @@ def reach_text(since: str | None, gone: int, *, least: bool) -> str:
     if since is None or not gone:
         return ""
     lines = f"{'at least ' if least else ''}{count_of(gone, 'line')}"
-    return (
-        f"The log goes back to {_time_text(since)}; {lines} before that were removed to make room."
-    )
+    verb = "was" if gone == 1 and not least else "were"
+    return f"The log goes back to {_time_text(since)}; {lines} before that {verb} removed to make room."
 
 
 def _time_text(time: str) -> str:
