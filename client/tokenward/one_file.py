@@ -99,7 +99,9 @@ def one_file(module: str, entry: str, before: str) -> str:
     sources: dict[str, _Source] = {}
 
     def need(where: str, name: str) -> None:
-        source = sources.setdefault(where, _Source(where))
+        if where not in sources:
+            sources[where] = _Source(where)
+        source = sources[where]
         if name not in source.nodes:
             raise LookupError(f"{where} does not define {name}")
         if name in source.needed:
