@@ -35,6 +35,7 @@ from tokenward_agent.worker.job import (
     encode_key,
     variables_of,
 )
+from tokenward_agent.worker.keyring_reach import NO_BUS
 from tokenward_agent.worker.said import TAIL, Reading, last_line
 from tokenward_protocol.keyring_marks import BEFORE
 from tokenward_protocol.secret_marks import may_show
@@ -54,6 +55,16 @@ _SYSTEM: Final = {
     "keyring.backends.libsecret": "Secret Service (libsecret)",
     "keyring.backends.kwallet": "KWallet",
 }
+_ELSEWHERE: Final = tuple(
+    backend
+    for system, backend in (
+        ("darwin", "keyring.backends.macOS"),
+        ("win32", "keyring.backends.Windows"),
+    )
+    if sys.platform != system
+)
+"""Those of other systems: to load macOS' runs a compiler, which looks for a library."""
+
 _OFF: Final = {"keyring.backends.fail", "keyring.backends.null"}
 _OURS: Final = ("tokenward", "tokenward_keyring")  # the second is what `auth setup` copies
 _MAKERS: Final = (
@@ -236,16 +247,16 @@ def _system_keyring() -> KeyringBackend:
     _load_backends()
     viable = [c for c in _viable_backends() if c.__module__ in _SYSTEM]
     if not viable:
-        raise JobError("no-keyring", f"No system keyring answered{_reason_for_none()}.")
+        raise JobError("no-keyring", _none_sentence())
     return max(viable, key=keyring.backend.by_priority)()
 
 
-def _reason_for_none() -> str:
+def _none_sentence() -> str:
     if sys.platform in {"darwin", "win32"}:
-        return ""
+        return "No system keyring answered."
     if "DBUS_SESSION_BUS_ADDRESS" not in os.environ:
-        return " (no D-Bus session)"
-    return " (no secret service runs on this D-Bus session)"
+        return NO_BUS
+    return "No system keyring answered (no secret service runs on this D-Bus session)."
 
 
 def _readable_keyrings() -> Iterator[KeyringBackend]:
@@ -286,7 +297,7 @@ def _load_before_setup() -> KeyringBackend:
 def _load_backends() -> None:
     """Load every backend except ours, which would ask the agent that waits for this job."""
     for entry in metadata.entry_points(group="keyring.backends"):
-        if entry.value.startswith("tokenward"):
+        if entry.value.startswith(("tokenward", *_ELSEWHERE)):
             continue
         try:
             loaded = entry.load()

@@ -69,6 +69,10 @@ def work(header: Header, secret: bytes) -> tuple[Header, bytes]:
     if job == "argon2id":
         return {}, _argon2id(header, secret)
     if job.startswith("keyring-"):
+        from tokenward_agent.worker.keyring_reach import NO_BUS, may_have_keyring
+
+        if job == "keyring-probe" and not may_have_keyring(os.environ):
+            raise JobError("no-keyring", NO_BUS)
         from tokenward_agent.worker import keyring_jobs
 
         return keyring_jobs.work(job, header, secret)
