@@ -256,7 +256,7 @@ def test_an_export_is_complete_or_is_none(filled: Home, key: str) -> None:
     [
         (lambda data: data[:-40], "b is truncated: its end is missing."),
         (lambda data: data[:-40] + bytes(40), "b is damaged, or it was changed"),
-        (lambda data: data.replace(b" 1\n", b" 2\n", 1), "b is an export of version 2"),
+        (lambda data: data.replace(b" 1\n", b" 3\n", 1), "b is an export of version 3"),
         (lambda _: b"years of work", "b is not an export of tokenward."),
     ],
 )
