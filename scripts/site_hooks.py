@@ -45,7 +45,7 @@ def on_page_markdown(markdown: str, /, *, page: Page, config: MkDocsConfig, file
         if files.get_file_from_path(inside) and (inside == HOME or inside != target):
             return posixpath.relpath(inside, posixpath.dirname(source)) + anchor
         kind = "tree" if (ROOT / target).is_dir() else "blob"
-        return f"{config.repo_url}/{kind}/main/{target}{anchor}"
+        return f"{config.extra['repository']}/{kind}/main/{target}{anchor}"
 
     # Elsewhere a bar in a table's code is escaped; here it would be shown with its escape.
     rows = _CODE_IN_ROW.sub(
