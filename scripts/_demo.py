@@ -127,7 +127,7 @@ def play(stage: Stage, index: IndexServer, password: str) -> None:
     refused = stage.show(*pip, "--target", "again", "ward-greeting")
     if not refused.returncode or " 401 " not in index.requests()[-1]:
         fail("pip could still install after the logout")
-    say("the index answers 401, and nobody has a credential for pip")
+    say("the index answers 401, and no credential is stored for pip")
     stage.must("auth", "agent", "stop")
     say("the agent has ended")
 
