@@ -23,7 +23,6 @@ from tokenward_protocol.caveats import (
     projects_caveat,
     read_scope,
 )
-from tokenward_protocol.light import Record
 from tokenward_protocol.macaroons import (
     MAX_TOKEN,
     SPARE,
@@ -74,14 +73,22 @@ class NotAttenuable(Exception):  # noqa: N818 - what it says
         self.hint = hint
 
 
-class IndexToken(Record):
-    """A token that was read: `location` "" names no index; the macaroon has `size` bytes."""
+class IndexToken:
+    """A token that was read: `location` "" names no index; the macaroon has `size` bytes.
 
-    dialect: str
-    location: str
-    macaroon: Macaroon
-    size: int
-    scope: TokenScope
+    It is no `light.Record`, and neither is a derivation: the agent makes both for each fetch.
+    """
+
+    __slots__ = ("dialect", "location", "macaroon", "scope", "size")
+
+    def __init__(
+        self, dialect: str, location: str, macaroon: Macaroon, size: int, scope: TokenScope
+    ) -> None:
+        self.dialect = dialect
+        self.location = location
+        self.macaroon = macaroon
+        self.size = size
+        self.scope = scope
 
     @property
     def is_attenuable(self) -> bool:
@@ -89,16 +96,25 @@ class IndexToken(Record):
         return self.dialect == DEVPI or self.location in LOCATIONS
 
 
-class Derivation(Record):
+class Derivation:
     """The content of a derived token: its caveats, its expiry, its projects (None: no limit).
 
     `limited`: it names the projects itself; otherwise only its parent does.
     """
 
-    caveats: tuple[bytes, ...]
-    expires: int
-    projects: tuple[str, ...] | None
-    limited: bool
+    __slots__ = ("caveats", "expires", "limited", "projects")
+
+    def __init__(
+        self,
+        caveats: tuple[bytes, ...],
+        expires: int,
+        projects: tuple[str, ...] | None,
+        limited: bool,
+    ) -> None:
+        self.caveats = caveats
+        self.expires = expires
+        self.projects = projects
+        self.limited = limited
 
 
 def read_token(text: memoryview, raw: memoryview) -> IndexToken:
