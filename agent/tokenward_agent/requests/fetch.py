@@ -173,7 +173,7 @@ class Fetch:
         describe_grant: DescribeGrant,
         make_delivery: MakeRunDelivery,
         decided: Callable[[Record], Authorization | None] = lambda _record: None,
-    ) -> tuple[Answer, Login, Authorization]:
+    ) -> tuple[Answer, Record, Authorization]:
         """Answer a question of a run's relay, for these projects, and tell why. Raises Failure.
 
         `decided` returns the decision on a record that was made before and still holds.
@@ -192,7 +192,7 @@ class Fetch:
                 request, make, describe_grant, projects
             )
         answer = self._hand_out(request, Evidence(projects, "form"), authorization, found, delivery)
-        return answer, found.record.login, authorization
+        return answer, found.record, authorization
 
     async def authorize_relay(
         self,

@@ -20,14 +20,11 @@ from tokenward_agent.wire.answer import success_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from tokenward_agent.arena import Arena
     from tokenward_agent.policy.file import PolicyFile
     from tokenward_agent.requests.fetch import Fetch
     from tokenward_agent.requests.grants import Grant
-    from tokenward_agent.store.derived_tokens import DerivedTokens
-    from tokenward_agent.vault.record import Login, Record
     from tokenward_agent.wire.answer import Answer
     from tokenward_agent.wire.request import Request
 
@@ -59,18 +56,11 @@ class IndexRequests:
                 f"`auth {'token --check' if what == 'check' else 'logout --revoke'}` outside of it",
             )
 
-        accepted: dict[Login, tuple[bytes, ...]] = {}
-
         def describe(_grant: Grant) -> list[str]:
             return [described]
 
-        deliver = partial(WorkerDelivery, bounds=(what,))
-
-        def make(tokens: DerivedTokens, record: Record, *rest: Any) -> WorkerDelivery:
-            accepted[record.login] = record.trust
-            return deliver(tokens, record, *rest)
-
-        found, login, _ = await self._fetch.fetch_for_run(request, (), describe, make)
+        make = partial(WorkerDelivery, bounds=(what,))
+        found, record, _ = await self._fetch.fetch_for_run(request, (), describe, make)
         if found.secret is None:
             raise AssertionError  # a fetch has a secret
         names = {key: found.values[key] for key in ("service", "username", "provider")}
@@ -81,7 +71,7 @@ class IndexRequests:
             "kind": settings.kind_at(str(names["service"])),
             "ca": settings.ca,
             "proxy": settings.proxy,
-            "accepted": [*accepted[login]],
+            "accepted": [*record.trust],
             "proxied": (request.text("proxied") or "").split(","),
         }
         said = await ask_index(self._arena, what, asked, found.secret, body)

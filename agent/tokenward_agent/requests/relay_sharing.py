@@ -447,7 +447,7 @@ class _SharedFetch:
         describe_grant: DescribeGrant,
         make_delivery: MakeRunDelivery,
         _decided: Callable[[Record], Authorization | None],
-    ) -> tuple[Answer, Login, Authorization]:
+    ) -> tuple[Answer, Record, Authorization]:
         """Return a credential for these projects, if the share still allows it. Raises Failure.
 
         The share decides on each anew.

@@ -62,7 +62,7 @@ if TYPE_CHECKING:
             make_delivery: MakeRunDelivery,
             decided: Callable[[Record], Authorization | None],
             /,
-        ) -> tuple[Answer, Login, Authorization]:
+        ) -> tuple[Answer, Record, Authorization]:
             """Return a credential for these projects, and why. Raises Failure."""
             ...
 
@@ -194,20 +194,20 @@ class RunAnswers:
 
         make = partial(RelayDelivery, bounds=("read", self._run))
         try:
-            answer, login, authorization = await self._ask(grant, (), describe_read, make, decided)
+            answer, record, authorization = await self._ask(grant, (), describe_read, make, decided)
         except Failure as failure:
             if self._refused.get(number) != str(failure):  # a tool may read again and again
                 self._refused[number] = str(failure)
                 self._record_refusal("grant", grant, failure, {"purpose": "install"})
             raise
         self._refused.pop(number, None)
-        now = RunDecision(login, self._authorizer.read_state(), authorization)
+        now = RunDecision(record.login, self._authorizer.read_state(), authorization)
         if before is None or before[:2] != now[:2]:
             self._decided[number] = now
             facts = {"decision": "done", "purpose": "install", **_facts_of(answer, grant)}
             self._recorder.record_run("grant", describe_peer(self._peer), self._with_name(facts))
         more = self._seconds_left(answer)
-        return {"ok": True, "username": login.username, **more}, answer.secret
+        return {"ok": True, "username": record.username, **more}, answer.secret
 
     def _seconds_left(self, answer: Answer) -> Header:
         """Return how long a relay may keep a credential that ends: until the second before."""
@@ -235,7 +235,7 @@ class RunAnswers:
             return []
 
         try:
-            answer, login, _ = await self._ask(grant, (upload.project,), describe, make)
+            answer, record, _ = await self._ask(grant, (upload.project,), describe, make)
         except Failure as failure:
             given_up = self._given_up(opened)
             self._record_refusal("publish", grant, given_up or failure, upload._asdict())
@@ -260,7 +260,7 @@ class RunAnswers:
             self._record_end(sending, NOT_SENT)
             raise
         self._sending[question["id"]] = sending
-        return {"ok": True, "username": login.username}, answer.secret
+        return {"ok": True, "username": record.username}, answer.secret
 
     async def _ask(
         self,
@@ -269,11 +269,11 @@ class RunAnswers:
         describe: DescribeGrant,
         make_delivery: MakeRunDelivery,
         decided: Callable[[Record], Authorization | None] = lambda _record: None,
-    ) -> tuple[Answer, Login, Authorization]:
+    ) -> tuple[Answer, Record, Authorization]:
         request = request_for(grant, self._peer, self._screen, attended=True)
         fetch = grant.own or self._fetch
         found = await fetch.fetch_for_run(request, projects, describe, make_delivery, decided)
-        if self._is_bound and found[1] != grant.login:
+        if self._is_bound and found[1].login != grant.login:
             raise replaced_error()
         return found
 
