@@ -13,9 +13,8 @@ import html
 import re
 import sys
 from io import StringIO
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
@@ -24,14 +23,13 @@ from support import CHECKOUT, relay_tour, tour
 from support.home import Home
 from support.servers.devpi_server import DevpiServer
 from support.servers.recording_proxy import RecordingProxy
-from support.tools.environments import programs
 from support.tour import Screen
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FIRST, CONSENT = PAGES = [CHECKOUT / "docs" / f"{name}.svg" for name in ("first-upload", "consent")]
 WIDTH = 80
-FORMAT = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL).replace(
-    "Fira Code", "ui-monospace, Menlo, Consolas"
-)
 UPLOAD = "twine upload --disable-progress-bar dist/*"
 
 
@@ -53,14 +51,8 @@ def told() -> dict[Path, str]:
         names = ("greeting", "farewell")
         if not all(server.holds(f"{name}-1.0-py3-none-any.whl") for name in names):
             raise RuntimeError("the index does not have what the pictures show")
-        for place, spelled in (
-            (front.url.split("/")[2], "127.0.0.1:31415"),
-            (str(programs("twine")), "/home/alice/.local/bin"),
-            (str(Path(sys.executable).resolve()), "/usr/bin/python3"),
-            (str(home.path), "/home/alice"),
-        ):
-            shown = {page: text.replace(place, spelled) for page, text in shown.items()}
-        return {page: draw(text) for page, text in shown.items()}
+        seen = {page: tour.as_seen_by_alice(text, home, front) for page, text in shown.items()}
+        return {page: draw(text) for page, text in seen.items()}
 
 
 def _shown(screen: Screen, home: Home, token: str) -> dict[Path, str]:
@@ -82,7 +74,9 @@ def draw(shown: str) -> str:
     """Return what a terminal showed as an SVG."""
     console = Console(width=WIDTH, record=True, file=StringIO(), force_terminal=True)
     console.print(Text.from_ansi(shown.rstrip("\n")), soft_wrap=False)
-    return console.export_svg(title="tokenward", theme=MONOKAI, code_format=FORMAT) + "\n"
+    svg = console.export_svg(title="tokenward", theme=MONOKAI) + "\n"
+    without = re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL)
+    return without.replace("Fira Code", "ui-monospace, Menlo, Consolas")
 
 
 def likened(picture: str) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support import CHECKOUT, tour
@@ -110,14 +109,7 @@ def told() -> str:
             raise RuntimeError("the index does not have what the page tells")
         if files_with(home.path, secret):
             raise RuntimeError("a file holds the token")
-        for place, spelled in (
-            (front.url.split("/")[2], "127.0.0.1:31415"),
-            (str(programs("twine")), "/home/alice/.local/bin"),
-            (str(Path(sys.executable).resolve()), "/usr/bin/python3"),
-            (str(home.path), "/home/alice"),
-        ):
-            page = page.replace(place, spelled)
-        return page
+        return tour.as_seen_by_alice(page, home, front)
 
 
 def _set_out(home: Home, url: str) -> None:

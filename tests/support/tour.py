@@ -170,13 +170,19 @@ def told() -> str:
             page = "".join(_chapters(screen, home, server, url))
         finally:
             screen.close()
-        for place, spelled in (
-            (front.url.split("/")[2], "127.0.0.1:31415"),
-            (str(Path(sys.executable).resolve()), "/usr/bin/python3"),
-            (str(home.path), "/home/alice"),
-        ):
-            page = page.replace(place, spelled)
-        return page
+        return as_seen_by_alice(page, home, front)
+
+
+def as_seen_by_alice(shown: str, home: Home, front: RecordingProxy) -> str:
+    """Return a text with the places of this run as they would be on the machine of a reader."""
+    for place, spelled in (
+        (front.url.split("/")[2], "127.0.0.1:31415"),
+        (str(programs("twine")), "/home/alice/.local/bin"),
+        (str(Path(sys.executable).resolve()), "/usr/bin/python3"),
+        (str(home.path), "/home/alice"),
+    ):
+        shown = shown.replace(place, spelled)
+    return shown
 
 
 def set_out(home: Home, url: str) -> None:

@@ -1,8 +1,8 @@
 """Adopted credentials: how one that stays in a keyring is read there, in a worker.
 
 A vault, or memory where none can be written, knows that such a credential exists, who reads it, and
-the variables with which a plug-in of keyring works in the user's shell; never its secret. made_secrets.py keeps what was read, as it keeps
-what a command made.
+the variables with which a plug-in of keyring works in the user's shell; never its secret.
+made_secrets.py keeps what was read, as it keeps what a command made.
 
 The service is looked up as the user typed it, in its canonical spelling, with and without the final
 slash, and with `simple/`: backends store it under different spellings. Of the search path that the

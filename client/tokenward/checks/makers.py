@@ -1,8 +1,8 @@
 """Whether what makes credentials can: the programs of recipes, and the plug-ins of keyring.
 
 The agent says which program it would not run, and which credential could not be had the last time;
-nothing is run for a check. `leave` in config.toml is a choice, so
-it is only named, but for what is stored and cannot be had by tools because of it.
+nothing is run for a check. `leave` in config.toml is a choice, so it is only named, but for what is
+stored and cannot be had by tools because of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the environment of a client names towards an index: relays use the same for what it stores.
 
-The environment of a run names certificates and a proxy, too, and so does that of a check, but whoever
-asks for these chooses it. So each client that stores a credential tells the agent which ones it finds,
+The environment of a run names certificates and a proxy, too, and so does that of a check, but any
+program may ask for these and choose it. So each client that stores a credential tells the agent which ones it finds,
 by their marks (reach.py compares them), and the agent goes by no others for that credential.
 """
 
